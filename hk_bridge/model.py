@@ -1,0 +1,53 @@
+"""The values that more than one layer speaks of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}")
+
+
+def parse_address(text: str) -> str | None:
+    """A Bluetooth address as the stack spells it (``4C:64:A8:D0:AE:65``).
+
+    Any case, ``:`` or ``-`` between the six bytes; None where `text` is no address.
+    """
+    if _ADDRESS.fullmatch(text) is None:
+        return None
+    return text.upper().replace("-", ":")
+
+
+@dataclass(frozen=True, slots=True)
+class Advertisement:
+    """What a radio heard of one device.
+
+    `service_data` maps 16-bit UUIDs to the bytes that follow the UUID, `rssi` is in
+    dBm, `at` in seconds of the monotonic clock.
+    """
+
+    address: str
+    service_data: Mapping[int, bytes]
+    rssi: int | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The values of one broadcast frame; None for what the frame does not carry.
+
+    `temperature` in °C (signed), `humidity` in % relative humidity, `battery` in %,
+    each at the resolution that the frame has. `counter` is the frame counter (0–255).
+    `address` is the one inside the frame, which is optional there. `needs_key` tells an
+    encrypted frame for which no bind key was given.
+    """
+
+    format: str
+    product_id: int
+    counter: int | None
+    address: str | None
+    temperature: float | None = None
+    humidity: float | None = None
+    battery: int | None = None
+    needs_key: bool = False
