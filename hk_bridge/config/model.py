@@ -1,0 +1,87 @@
+"""The configuration as the rest of the program sees it: plain frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hk_bridge.errors import Problem
+from hk_bridge.model import parse_address
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeConfig:
+    """The bridge itself. `bind` holds addresses or interface names, empty for all."""
+
+    name: str = "HK Bridge"
+    port: int = 51826
+    pin: str | None = field(default=None, repr=False)
+    username: str | None = None
+    bind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SensorConfig:
+    """One Bluetooth sensor.
+
+    `address` is upper case with colons, None for the only sensor that adopts the first
+    one heard. `bind_key` is 12 or 16 bytes. `timeout` is in seconds, 0 for never, None
+    for the default of the product. Offsets are in °C and %, `low_battery` in %.
+    """
+
+    name: str
+    address: str | None = None
+    id: str | None = None
+    bind_key: bytes | None = field(default=None, repr=False)
+    timeout: float | None = None
+    temperature_offset: float = 0.0
+    humidity_offset: float = 0.0
+    low_battery: int = 10
+    battery: bool = True
+    temperature_name: str | None = None
+    humidity_name: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What HomeKit's aid hangs on: the `id`, else the address.
+
+        An `id` that is spelled like an address is that address, so that a sensor which
+        was known by its address alone can be replaced by another one.
+        """
+        known_as = self.id or self.address or ""
+        return f"sensor:{parse_address(known_as) or known_as}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """One lamp of a dimmer; levels are 0–255, None for the whole range."""
+
+    channel: int
+    name: str
+    min_level: int | None = None
+    max_level: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DimmerConfig:
+    """One dimmer board on a serial line; `ramp` is the raw u16 of its frames."""
+
+    name: str
+    port: str
+    channels: tuple[ChannelConfig, ...]
+    id: str | None = None
+    baudrate: int = 9600
+    ramp: int = 1500
+
+    def identity(self, channel: int) -> str:
+        """What the aid of one of its lamps hangs on: never the port, never the name."""
+        return f"lamp:{self.id or ''}:{channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file; `warnings` are worth saying once and stop nothing."""
+
+    bridge: BridgeConfig = BridgeConfig()
+    sensors: tuple[SensorConfig, ...] = ()
+    dimmers: tuple[DimmerConfig, ...] = ()
+    warnings: tuple[Problem, ...] = ()
