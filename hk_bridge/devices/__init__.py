@@ -1,0 +1,1 @@
+"""What stands in the house, as pure state machines: time arrives as an argument."""
