@@ -1,0 +1,164 @@
+"""One JSON file that survives power cuts: written atomically, its copy beside it.
+
+The order of a save is what keeps it safe at every instant: two temporary files are
+written and flushed to the disk, then one is renamed over the file and one over its copy.
+So both are whole at any time, and they differ by at most the save that was under way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from hk_bridge.errors import StoreError
+
+Value = TypeVar("Value")
+
+_FILE_MODE: Final = 0o600
+_DIRECTORY_MODE: Final = 0o700
+_MOST_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[Value]):
+    """What a file held; `notices` are sentences for the person who runs the program."""
+
+    value: Value
+    notices: tuple[str, ...] = ()
+
+
+class JsonFile(Generic[Value]):
+    """A file of JSON whose content `read` turns into a value.
+
+    `read` raises ValueError, TypeError, KeyError, IndexError or AttributeError for
+    content that it cannot use, which is how a damaged file shows, and StoreError for
+    content that is whole but must not be used.
+    """
+
+    def __init__(self, path: Path, read: Callable[[Any], Value]) -> None:
+        self.path = path
+        self.copy = path.with_name(path.name + ".bak")
+        self._read = read
+        self._damaged = False
+
+    def load(self) -> Loaded[Value] | None:
+        """The content of the file, else of its copy; None where neither exists.
+
+        Raises StoreError where the file cannot be read, or is damaged and so is its copy.
+        """
+        value, damage = self._try(self.path)
+        if value is not None:
+            return Loaded(value)
+        copied, copy_damage = self._try(self.copy)
+        if copied is not None:
+            if damage is None:
+                return Loaded(
+                    copied, (f"{self.path} is missing: its copy {self.copy} is used",)
+                )
+            self._damaged = True
+            return Loaded(
+                copied,
+                (f"{self.path} is damaged ({damage})", f"its copy {self.copy} is used"),
+            )
+        if damage is None and copy_damage is None:
+            return None
+        raise StoreError(
+            f"{self.path} is damaged ({damage or 'missing'}), and its copy {self.copy} "
+            f"cannot help ({copy_damage or 'missing'}). Nothing was overwritten. Put a "
+            f"backup of {self.path.name} there, or move both files away to begin anew"
+        )
+
+    def save(self, value: object) -> None:
+        """Replace the content; on return it is on the disk, and so is the copy.
+
+        A damaged file is moved aside first, never overwritten. Raises StoreError, with
+        the old content untouched, where the disk is full or the folder not writable.
+        """
+        data = json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"
+        try:
+            make_private(self.path.parent)
+            if self._damaged:
+                self.set_aside()
+            _replace_all((self.path, self.copy), data)
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def set_aside(self) -> None:
+        """Rename a file that cannot be used, so that nothing overwrites it."""
+        aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(aside)
+        self._damaged = False
+
+    def _try(self, path: Path) -> tuple[Value | None, str | None]:
+        """(value, None); or (None, what is wrong); or twice None where there is no file."""
+        data = b""
+        try:
+            with path.open("rb") as file:
+                data = file.read(_MOST_BYTES)
+            return self._read(json.loads(data)), None
+        except FileNotFoundError:
+            return None, None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+        except json.JSONDecodeError as error:
+            return None, f"no JSON at line {error.lineno}" if data else "empty"
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            AttributeError,
+            RecursionError,
+        ):
+            return None, "its content is not what this program writes"
+
+
+def make_private(directory: Path) -> None:
+    """Create `directory` for its owner alone, where it does not exist. Raises OSError."""
+    directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+
+
+def _replace_all(paths: Sequence[Path], data: bytes) -> None:
+    """Put `data` into all `paths`: only when all of it is on the disk, any is renamed."""
+    temporaries = [path.with_name(path.name + ".new") for path in paths]
+    try:
+        for temporary in temporaries:
+            _write(temporary, data)
+        for temporary, path in zip(temporaries, paths, strict=True):
+            os.replace(temporary, path)  # noqa: PTH105 # as the other steps are calls of os
+    except OSError:
+        for temporary in temporaries:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        raise
+    _sync_directory(paths[0].parent)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """A new file with `data`, flushed to the disk."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the rename itself last: without this a power cut may undo it."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The devices as HomeKit sees them, on HAP-python."""

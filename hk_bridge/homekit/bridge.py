@@ -1,0 +1,248 @@
+"""One HAP bridge: driver, identity and mDNS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pyhap.accessory_driver import AccessoryDriver
+from pyhap.const import CLIENT_PROP_PERMS, HAP_SERVER_STATUS
+from zeroconf.asyncio import AsyncZeroconf
+
+from hk_bridge.errors import LinkError, StoreError
+from hk_bridge.homekit.accessories import HouseBridge
+from hk_bridge.homekit.database import find, read, write
+from hk_bridge.homekit.guard import GuardedServer
+from hk_bridge.homekit.network import BridgeServiceInfo, Network
+from hk_bridge.homekit.store import Identity, Pairing, Store
+
+_LOG = logging.getLogger(__name__)
+
+#: mDNS goodbyes are a courtesy; shutting down does not wait longer for them.
+_GOODBYE_SECONDS: Final = 1.0
+
+
+class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no types
+    """Ties one bridge to its identity in the store, to the network and to mDNS.
+
+    Several may run in one process, each with a number of its own in the store; the
+    zeroconf instance is shared and belongs to the caller.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        network: Network,
+        port: int,
+        zeroconf: AsyncZeroconf,
+        number: int = 0,
+    ) -> None:
+        self._store = store
+        self._number = number
+        self._listening = False
+        self._announced: BridgeServiceInfo | None = None
+        identity = self.identity
+        super().__init__(
+            address=network.advertised[0],
+            advertised_address=list(network.advertised),
+            port=port,
+            mac=identity.device_id,
+            pincode=identity.setup_code.encode(),
+            loop=asyncio.get_running_loop(),
+            async_zeroconf_instance=zeroconf,
+        )
+        self.http_server = GuardedServer(network.listen, port, self)
+        self._load_state(identity)
+
+    @property
+    def identity(self) -> Identity:
+        """What the store holds of this bridge."""
+        return self._store.bridge(self._number)
+
+    # -- identity ---------------------------------------------------------------------
+
+    def _load_state(self, identity: Identity) -> None:
+        """HAP-python's own state from the store; it would draw a new one at each start."""
+        state = self.state
+        state.setup_id = identity.setup_id
+        state.config_version = identity.config_number
+        state.accessories_hash = identity.database_hash
+        state.private_key = Ed25519PrivateKey.from_private_bytes(identity.private_key)
+        state.public_key = state.private_key.public_key()
+        for pairing in identity.pairings:
+            self._admit(pairing)
+
+    def _admit(self, pairing: Pairing) -> None:
+        self.state.add_paired_client(
+            pairing.controller_id, pairing.public_key, bytes([pairing.admin])
+        )
+
+    def _save_state(self) -> None:
+        """HAP-python's own state into the store. Raises StoreError."""
+        state = self.state
+        self._store.put(
+            replace(
+                self.identity,
+                config_number=state.config_version,
+                database_hash=state.accessories_hash,
+                pairings=tuple(
+                    Pairing(
+                        state.uuid_to_bytes[client],
+                        key,
+                        bool(state.client_properties[client][CLIENT_PROP_PERMS]),
+                    )
+                    for client, key in state.paired_clients.items()
+                ),
+            ),
+            self._number,
+        )
+
+    def persist(self) -> None:
+        """Save; the base would write a file of its own."""
+        try:
+            self._save_state()
+        except StoreError as error:
+            _LOG.error("%s", error)
+
+    def async_persist(self) -> None:
+        """Save before the answer leaves; the base saves some time later, in a thread."""
+        self.persist()
+
+    def pair(
+        self, client_username_bytes: bytes, client_public: bytes, client_permissions: bytes
+    ) -> bool:
+        """Add a controller; False, and nothing changed, where that cannot be saved."""
+        return self.add_pairing(
+            Pairing(client_username_bytes, client_public, client_permissions != b"\x00")
+        )
+
+    def add_pairing(self, pairing: Pairing) -> bool:
+        """Add a controller; False, and nothing changed, where that cannot be saved."""
+        self._admit(pairing)
+        try:
+            self._save_state()
+        except StoreError as error:
+            _LOG.error("the pairing is refused, because it cannot be kept: %s", error)
+            self.state.remove_paired_client(UUID(pairing.controller_id.decode()))
+            return False
+        _LOG.info("paired with controller %s", pairing.controller_id.decode())
+        return True
+
+    def count_attempts(self, failed: int) -> None:
+        """Keep how many wrong setup codes have been tried in a row."""
+        try:
+            self._store.put(replace(self.identity, failed_attempts=failed), self._number)
+        except StoreError as error:
+            _LOG.error("the count of wrong setup codes is not kept: %s", error)
+
+    # -- start and stop ---------------------------------------------------------------
+
+    def add_accessory(self, accessory: HouseBridge) -> None:
+        """Take the bridge accessory; the base would load its own state file here."""
+        self.accessory = accessory
+
+    async def listen(self) -> None:
+        """Accept controllers. Raises LinkError where the port cannot be had.
+
+        The base does all of starting in one method, which also prints the setup code
+        and leaves tasks behind that nobody owns.
+        """
+        self.aio_stop_event = asyncio.Event()
+        try:
+            await self.http_server.async_start(self.loop)
+        except OSError as error:
+            raise LinkError(_why_not_listening(self.state.port, error)) from error
+        self._listening = True
+        if self.state.set_accessories_hash(self.accessories_hash):
+            self.async_persist()
+
+    async def announce(self) -> None:
+        """Tell the network by mDNS."""
+        self._announced = BridgeServiceInfo(self.accessory, self.state)
+        try:
+            await self.advertiser.async_register_service(
+                self._announced, cooperating_responders=True
+            )
+        except OSError as error:
+            _LOG.warning("Home cannot find the bridge, mDNS fails: %s", error.strerror)
+
+    def async_update_advertisement(self) -> None:
+        """Announce what has changed; the base would go back to its own names."""
+        self._announced = BridgeServiceInfo(self.accessory, self.state)
+        self._updating = self.loop.create_task(self._update(self._announced))
+
+    async def _update(self, announced: BridgeServiceInfo) -> None:
+        with contextlib.suppress(OSError):
+            await self.advertiser.async_update_service(announced)
+
+    async def close(self) -> None:
+        """Say goodbye and close all connections.
+
+        The base also closes the zeroconf instance, which other bridges may share.
+        """
+        if not self._listening:
+            return
+        self.aio_stop_event.set()
+        self.http_server.async_stop()
+        if self._announced is not None:
+            with contextlib.suppress(TimeoutError, OSError):
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await (await self.advertiser.async_unregister_service(self._announced))
+
+    # -- requests ---------------------------------------------------------------------
+
+    def get_characteristics(self, char_ids: Sequence[str]) -> dict[str, Any]:
+        """Answer GET /characteristics for ``aid.iid`` pairs; raises ValueError for others.
+
+        The base leaves out what does not exist, and reads what cannot be read.
+        """
+        ids = [tuple(int(number) for number in char_id.split(".")) for char_id in char_ids]
+        return {"characteristics": [read(self.accessory, aid, iid) for aid, iid in ids]}
+
+    def set_characteristics(
+        self, chars_query: Mapping[str, Any], client_addr: tuple[str, int]
+    ) -> dict[str, Any] | None:
+        """Answer PUT /characteristics; None where all of it was done.
+
+        The base stores a value before the device has been asked, and keeps it where
+        that fails; it executes a timed write that has expired.
+        """
+        items = chars_query["characteristics"]
+        known = [item for item in items if find(self.accessory, item["aid"], item["iid"])]
+        self._notify(known, client_addr)
+        if self._in_time(chars_query, client_addr):
+            results = write(self.accessory, items, client_addr)
+        else:
+            invalid = HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST
+            results = [{"aid": i["aid"], "iid": i["iid"], "status": invalid} for i in items]
+        done = all(result["status"] == HAP_SERVER_STATUS.SUCCESS for result in results)
+        return None if done else {"characteristics": results}
+
+    def _in_time(self, query: Mapping[str, Any], client_addr: tuple[str, int]) -> bool:
+        """Whether a write is not timed, or was prepared and has not expired."""
+        if "pid" not in query:
+            return True
+        expires = self.prepared_writes.get(client_addr, {}).pop(query["pid"], None)
+        return expires is not None and time.time() <= expires
+
+
+def _why_not_listening(port: int, error: OSError) -> str:
+    """What a person can do about a port that cannot be had."""
+    reasons = {
+        errno.EADDRINUSE: "is in use by another program (a second bridge, or Homebridge?). "
+        "Choose another one with --port or bridge.port",
+        errno.EACCES: "needs root. Choose one above 1023 with --port or bridge.port",
+        errno.EADDRNOTAVAIL: "cannot be opened: no interface has the address given with "
+        "--bind or bridge.bind",
+    }
+    return f"port {port} " + reasons.get(
+        error.errno or 0, f"cannot be opened: {error.strerror}"
+    )

@@ -1,0 +1,134 @@
+"""Reads and writes of characteristics, as /characteristics asks for them.
+
+Source: docs/protocols/hap.md, "Status codes". One item that fails takes no other with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pyhap.accessory import Accessory
+from pyhap.characteristic import (
+    HAP_FORMAT_BOOL,
+    HAP_FORMAT_FLOAT,
+    PROP_FORMAT,
+    PROP_MAX_VALUE,
+    PROP_MIN_VALUE,
+    PROP_PERMISSIONS,
+    Characteristic,
+)
+from pyhap.const import HAP_PERMISSION_READ, HAP_SERVER_STATUS
+from pyhap.service import Service
+
+from hk_bridge.complaints import Complaints
+from hk_bridge.errors import LinkError
+from hk_bridge.homekit.accessories import ClientAddress
+
+_LOG = logging.getLogger(__name__)
+_complaints: Final = Complaints(_LOG)
+
+_WRITE: Final = "pw"
+
+#: One item of an answer: aid, iid, status, and the value where there is one.
+Item = dict[str, Any]
+
+
+def find(bridge: Accessory, aid: int, iid: int) -> Characteristic | None:
+    """The characteristic with these ids; None where there is none."""
+    found = bridge.get_characteristic(aid, iid)
+    return found if isinstance(found, Characteristic) else None
+
+
+def read(bridge: Accessory, aid: int, iid: int) -> Item:
+    """One item of the answer to GET /characteristics."""
+    found = find(bridge, aid, iid)
+    if found is None:
+        status = HAP_SERVER_STATUS.RESOURCE_DOES_NOT_EXIST
+    elif HAP_PERMISSION_READ not in found.properties[PROP_PERMISSIONS]:
+        status = HAP_SERVER_STATUS.WRITE_ONLY_CHARACTERISTIC
+    elif found.value is None or not _reachable(found):
+        status = HAP_SERVER_STATUS.SERVICE_COMMUNICATION_FAILURE
+    else:
+        success = HAP_SERVER_STATUS.SUCCESS
+        return {"aid": aid, "iid": iid, "status": success, "value": found.value}
+    return {"aid": aid, "iid": iid, "status": status}
+
+
+def write(
+    bridge: Accessory, items: Sequence[Mapping[str, Any]], client: ClientAddress
+) -> list[Item]:
+    """Carry out PUT /characteristics: an item of the answer for each of `items`.
+
+    What one request writes to one service goes there as one write.
+    """
+    answers: list[Item] = []
+    writes: dict[Service, list[tuple[Item, str, Any]]] = {}
+    for item in items:
+        answer: Item = {"aid": item["aid"], "iid": item["iid"]}
+        answers.append(answer)
+        answer["status"] = HAP_SERVER_STATUS.SUCCESS
+        if "value" not in item:
+            continue
+        found = find(bridge, item["aid"], item["iid"])
+        if found is None:
+            answer["status"] = HAP_SERVER_STATUS.RESOURCE_DOES_NOT_EXIST
+        elif _WRITE not in found.properties[PROP_PERMISSIONS]:
+            answer["status"] = HAP_SERVER_STATUS.READ_ONLY_CHARACTERISTIC
+        else:
+            try:
+                value = _native(found.properties, item["value"])
+            except ValueError:
+                answer["status"] = HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST
+                continue
+            writes.setdefault(found.service, []).append((answer, found.display_name, value))
+    for service, parts in writes.items():
+        status = _write_service(service, {name: value for _, name, value in parts}, client)
+        for answer, _, _ in parts:
+            answer["status"] = status
+    return answers
+
+
+def _write_service(
+    service: Service, values: Mapping[str, Any], client: ClientAddress
+) -> int:
+    accessory = service.broker
+    try:
+        accessory.write(service, values, client)
+    except LinkError as error:
+        _complaints.say(
+            (accessory.aid, str(error)), f"{accessory.display_name} was not set: {error}"
+        )
+        return int(HAP_SERVER_STATUS.SERVICE_COMMUNICATION_FAILURE)
+    return int(HAP_SERVER_STATUS.SUCCESS)
+
+
+def _reachable(characteristic: Characteristic) -> bool:
+    """Lamps without a line answer for what they are, not for how they are set."""
+    service = characteristic.service
+    return service.display_name == "AccessoryInformation" or bool(service.broker.available)
+
+
+def _native(properties: Mapping[str, Any], value: object) -> bool | int | float:
+    """A written value in the format of its characteristic.
+
+    0 and 1 are booleans and 50.0 is an integer, as controllers send them. Raises
+    ValueError for a value of another type, out of range, or not a number.
+    """
+    if not isinstance(value, bool | int | float) or not math.isfinite(value):
+        raise ValueError("not a number")
+    if properties[PROP_FORMAT] == HAP_FORMAT_BOOL:
+        if value not in (0, 1):
+            raise ValueError("not a boolean")
+        return bool(value)
+    low = properties.get(PROP_MIN_VALUE, value)
+    high = properties.get(PROP_MAX_VALUE, value)
+    if isinstance(value, bool) or not low <= value <= high:
+        raise ValueError("out of range")
+    if properties[PROP_FORMAT] == HAP_FORMAT_FLOAT:
+        return float(value)
+    if value != int(value):
+        raise ValueError("not a whole number")
+    return int(value)

@@ -1,0 +1,116 @@
+"""Where a bridge listens, what it announces, and on which interfaces it speaks mDNS."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final, Self
+
+import ifaddr
+from pyhap.accessory_driver import AccessoryMDNSServiceInfo
+from pyhap.state import State
+from zeroconf import IPVersion
+from zeroconf.asyncio import AsyncZeroconf
+
+from hk_bridge.errors import LinkError
+from hk_bridge.homekit.accessories import HouseBridge
+
+#: A DNS label has at most 63 bytes (RFC 1035 §2.3.4); " 1A2B3C" comes behind the name.
+_NAME_BYTES: Final = 56
+_LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """`listen` is empty for all interfaces; `advertised` never is.
+
+    All are addresses without a prefix length or zone, IPv4 before IPv6.
+    """
+
+    listen: tuple[str, ...]
+    advertised: tuple[str, ...]
+
+    @classmethod
+    def find(cls, bind: tuple[str, ...]) -> Self:
+        """The network for `bind`, a list of addresses and interface names, or all.
+
+        Looks at the interfaces instead of routing to the internet, which many homes'
+        Bluetooth machines cannot reach. Raises LinkError for a name that is neither.
+        """
+        adapters = {
+            adapter.name: [address for ip in adapter.ips if (address := _plain(ip.ip))]
+            for adapter in ifaddr.get_adapters()
+        }
+        if not bind:
+            every = [address for addresses in adapters.values() for address in addresses]
+            outside = [a for a in every if not ipaddress.ip_address(a).is_loopback]
+            return cls((), _ordered(outside) or (_LOOPBACK,))
+        chosen: list[str] = []
+        for name in bind:
+            found = adapters.get(name) or ([name] if _is_address(name) else None)
+            if not found:
+                known = ", ".join(sorted(name for name, found in adapters.items() if found))
+                raise LinkError(
+                    f'"{name}" is neither an address nor an interface that has one. '
+                    f"Interfaces here: {known}"
+                )
+            chosen += found
+        anywhere = [a for a in chosen if ipaddress.ip_address(a).is_unspecified]
+        if anywhere:
+            return cls(_ordered(chosen), cls.find(()).advertised)
+        return cls(_ordered(chosen), _ordered(chosen))
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether nobody but this machine can find the bridge."""
+        return all(ipaddress.ip_address(a).is_loopback for a in self.advertised)
+
+    def zeroconf(self) -> AsyncZeroconf:
+        """An mDNS responder on the advertised interfaces. Raises LinkError."""
+        versions = {ipaddress.ip_address(address).version for address in self.advertised}
+        version = {
+            frozenset({4}): IPVersion.V4Only,
+            frozenset({6}): IPVersion.V6Only,
+        }.get(frozenset(versions), IPVersion.All)
+        try:
+            return AsyncZeroconf(interfaces=list(self.advertised), ip_version=version)
+        except OSError as error:
+            raise LinkError(f"mDNS cannot be opened: {error.strerror}") from error
+
+
+class BridgeServiceInfo(AccessoryMDNSServiceInfo):  # type: ignore[misc] # HAP-python has no types
+    """What is announced under ``_hap._tcp``.
+
+    The base cuts every letter that is not ASCII out of the name, and is left with
+    nothing where a name has no other.
+    """
+
+    def __init__(self, accessory: HouseBridge, state: State) -> None:
+        super().__init__(accessory, state, f"hk-bridge-{state.mac.replace(':', '')}.local.")
+
+    def _valid_name(self) -> str:
+        name = "".join(
+            c if c.isprintable() and c != "." else " " for c in self.accessory.display_name
+        )
+        short = " ".join(name.split()).encode()[:_NAME_BYTES].decode(errors="ignore")
+        return short.strip() or "Bridge"
+
+
+def _plain(ip: str | tuple[str, int, int]) -> str | None:
+    """An address without its zone; None for IPv6 addresses that need one."""
+    if isinstance(ip, str):
+        return ip
+    return None if ipaddress.ip_address(ip[0].partition("%")[0]).is_link_local else ip[0]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _ordered(addresses: list[str]) -> tuple[str, ...]:
+    unique = dict.fromkeys(addresses)
+    return tuple(sorted(unique, key=lambda address: ipaddress.ip_address(address).version))

@@ -1,0 +1,261 @@
+"""The identity of the bridges: keys, pairings, setup code and id, aids.
+
+One file, ``homekit.json`` in the state directory, written before anything that it holds
+is told to a controller: what Home has been told must never be forgotten.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hk_bridge.errors import StoreError
+from hk_bridge.files import JsonFile, make_private
+from hk_bridge.protocols.setup_code import new_setup_code, new_setup_id
+
+_FORMAT: Final = 1
+_BRIDGE_AID: Final = 1
+
+#: aid 7 is not shown by some iOS versions (HAP-python avoids it too).
+_SKIPPED_AIDS: Final = frozenset({7})
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """A controller: its pairing id as it spells it, its Ed25519 public key, its rank."""
+
+    controller_id: bytes
+    public_key: bytes = field(repr=False)
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """All that one bridge must not forget.
+
+    `device_id` looks like a MAC address, `private_key` is a raw Ed25519 key (32 bytes),
+    `aids` maps identities of accessories to aids and only ever grows; `next_aid` is
+    larger than each of them. `config_number` and `database_hash` belong to mDNS c#.
+    """
+
+    device_id: str
+    private_key: bytes = field(repr=False)
+    setup_code: str = field(repr=False)
+    setup_id: str
+    config_number: int = 1
+    database_hash: str | None = None
+    failed_attempts: int = 0
+    pairings: tuple[Pairing, ...] = field(default=(), repr=False)
+    aids: Mapping[str, int] = field(default_factory=dict)
+    next_aid: int = _BRIDGE_AID + 1
+    adopted_address: str | None = None
+
+    @classmethod
+    def new(cls) -> Self:
+        """A bridge that nobody has met yet."""
+        octets = bytearray(secrets.token_bytes(6))
+        octets[0] = octets[0] & 0xFC | 0x02  # locally administered, unicast
+        return cls(
+            device_id=octets.hex(":").upper(),
+            private_key=Ed25519PrivateKey.generate().private_bytes_raw(),
+            setup_code=new_setup_code(),
+            setup_id=new_setup_id(),
+        )
+
+    def without_pairings(self) -> Identity:
+        """The same accessories on a bridge that Home has never seen: new keys and id."""
+        fresh = Identity.new()
+        return replace(
+            fresh,
+            setup_code=self.setup_code,
+            aids=self.aids,
+            next_aid=self.next_aid,
+            adopted_address=self.adopted_address,
+        )
+
+    def with_aids_for(self, accessories: list[str]) -> Identity:
+        """The same with an aid for each of these identities."""
+        aids, next_aid = dict(self.aids), self.next_aid
+        for accessory in accessories:
+            if accessory not in aids:
+                while next_aid in _SKIPPED_AIDS:
+                    next_aid += 1
+                aids[accessory] = next_aid
+                next_aid += 1
+        return replace(self, aids=aids, next_aid=next_aid)
+
+    def with_alias(self, accessory: str, name: str) -> Identity:
+        """The same with the aid of `accessory` under another identity."""
+        aids = dict(self.aids)
+        aids[name] = aids.pop(accessory)
+        return replace(self, aids=aids)
+
+    def to_json(self) -> dict[str, Any]:
+        """What stands in the file."""
+        return {
+            "deviceId": self.device_id,
+            "privateKey": self.private_key.hex(),
+            "setupCode": self.setup_code,
+            "setupId": self.setup_id,
+            "configNumber": self.config_number,
+            "databaseHash": self.database_hash,
+            "failedAttempts": self.failed_attempts,
+            "pairings": [
+                {
+                    "controller": pairing.controller_id.hex(),
+                    "publicKey": pairing.public_key.hex(),
+                    "admin": pairing.admin,
+                }
+                for pairing in self.pairings
+            ],
+            "aids": dict(self.aids),
+            "nextAid": self.next_aid,
+            "adoptedAddress": self.adopted_address,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises ValueError, TypeError, KeyError or AttributeError for anything else.
+        """
+        aids = {str(identity): int(aid) for identity, aid in data["aids"].items()}
+        taken = [_BRIDGE_AID, *aids.values()]
+        next_aid = int(data["nextAid"])
+        if len(set(taken)) != len(taken) or max(taken) >= next_aid:
+            raise ValueError("aids are not unique")
+        private_key = bytes.fromhex(data["privateKey"])
+        Ed25519PrivateKey.from_private_bytes(private_key)
+        return cls(
+            device_id=_text(data["deviceId"]),
+            private_key=private_key,
+            setup_code=_text(data["setupCode"]),
+            setup_id=_text(data["setupId"]),
+            config_number=int(data["configNumber"]),
+            database_hash=data["databaseHash"],
+            failed_attempts=int(data["failedAttempts"]),
+            pairings=tuple(
+                Pairing(
+                    bytes.fromhex(pairing["controller"]),
+                    bytes.fromhex(pairing["publicKey"]),
+                    bool(pairing["admin"]),
+                )
+                for pairing in data["pairings"]
+            ),
+            aids=aids,
+            next_aid=next_aid,
+            adopted_address=data["adoptedAddress"],
+        )
+
+
+class Store:
+    """The identities of the bridges of one process, on disk and in memory.
+
+    They are saved on the caller's thread on purpose: a pairing that has been confirmed
+    to a controller must already be on the disk, and saves are as rare as pairings.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._file = JsonFile(directory / "homekit.json", _read)
+        self._bridges: list[Identity] = []
+        self.notices: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """What is stored in `directory`; what is not there yet is made and saved.
+
+        `notices` holds what the person should know about it. Raises StoreError.
+        """
+        store = cls(directory)
+        loaded = store._file.load()
+        if loaded is None:
+            store._bridges = [Identity.new()]
+            store._save()
+        else:
+            store._bridges = loaded.value
+            store.notices = loaded.notices
+        return store
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        """Whether there is anything to open in `directory`, damaged or not."""
+        return any(directory.glob("homekit.json*"))
+
+    def bridge(self, number: int = 0) -> Identity:
+        """The identity of one bridge; a process may hold several."""
+        return self._bridges[number]
+
+    def put(self, identity: Identity, number: int = 0) -> None:
+        """Keep `identity`; on return it is on the disk.
+
+        Raises StoreError, and keeps the old one, where that fails.
+        """
+        before = self._bridges[number]
+        if identity == before:
+            return
+        self._bridges[number] = identity
+        try:
+            self._save()
+        except StoreError:
+            self._bridges[number] = before
+            raise
+
+    def _save(self) -> None:
+        self._file.save(
+            {"format": _FORMAT, "bridges": [bridge.to_json() for bridge in self._bridges]}
+        )
+
+
+class StateLock:
+    """Holds a state directory for one process; the kernel lets go when that ends."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "lock"
+
+    def __enter__(self) -> Self:
+        """Take the lock, or raise StoreError where another process holds it."""
+        try:
+            make_private(self._path.parent)
+            self._file = self._path.open("a")
+        except OSError as error:
+            raise StoreError(
+                f"the state directory {self._path.parent} cannot be used "
+                f"({error.strerror}). Choose another one with --state-dir"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise StoreError(
+                f"the state directory {self._path.parent} is in use by another hk-bridge. "
+                "Stop that one first, or give this one a directory of its own with "
+                "--state-dir"
+            ) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _read(data: Any) -> list[Identity]:  # noqa: ANN401 # JSON is anything
+    if data["format"] != _FORMAT:
+        raise StoreError(
+            f"homekit.json has format {data['format']!r}; this version of hk-bridge reads "
+            f"format {_FORMAT}. Use the version that wrote it, or a newer one"
+        )
+    bridges = [Identity.from_json(bridge) for bridge in data["bridges"]]
+    if not bridges:
+        raise ValueError("no bridge")
+    return bridges
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("no text")
+    return value

@@ -1,0 +1,130 @@
+"""What the devices last were, kept over restarts: values with their age, lamps.
+
+``devices.json`` in the state directory. Losing it costs a few seconds of "No Response",
+never a pairing, so a file that cannot be read is set aside and said once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from hk_bridge.devices.dimmer import FULL, Lamp
+from hk_bridge.devices.sensor import PLAUSIBLE, Measurement, Quantity
+from hk_bridge.errors import StoreError
+from hk_bridge.files import JsonFile
+
+_LOG = logging.getLogger(__name__)
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SensorMemory:
+    """Last values; `Measurement.at` counts in seconds since 1970 here."""
+
+    product_id: int | None = None
+    measurements: Mapping[Quantity, Measurement] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """Everything that is kept, by the identities that aids hang on."""
+
+    sensors: Mapping[str, SensorMemory] = field(default_factory=dict)
+    lamps: Mapping[str, Lamp] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """What stands in the file."""
+        return {
+            "format": _FORMAT,
+            "sensors": {
+                identity: {
+                    "productId": sensor.product_id,
+                    "values": {
+                        quantity: [measurement.value, round(measurement.at, 3)]
+                        for quantity, measurement in sensor.measurements.items()
+                    },
+                }
+                for identity, sensor in self.sensors.items()
+            },
+            "lamps": {
+                identity: {"on": lamp.on, "brightness": lamp.brightness}
+                for identity, lamp in self.lamps.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DeviceMemory:
+        """The inverse; raises ValueError, TypeError, KeyError or AttributeError."""
+        if data["format"] != _FORMAT:
+            raise ValueError("another format")
+        return cls(
+            {
+                identity: SensorMemory(
+                    None if sensor["productId"] is None else int(sensor["productId"]),
+                    {
+                        quantity: Measurement(_finite(values[0]), _finite(values[1]))
+                        for quantity in PLAUSIBLE
+                        if (values := sensor["values"].get(quantity)) is not None
+                    },
+                )
+                for identity, sensor in data["sensors"].items()
+            },
+            {
+                identity: Lamp(bool(lamp["on"]), min(max(int(lamp["brightness"]), 1), FULL))
+                for identity, lamp in data["lamps"].items()
+            },
+        )
+
+
+class Memory:
+    """The file, and what was last written to it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = JsonFile(directory / "devices.json", DeviceMemory.from_json)
+        self._saved: DeviceMemory | None = None
+
+    def load(self) -> DeviceMemory:
+        """What was kept; nothing where the file is new or cannot be used."""
+        try:
+            loaded = self._file.load()
+        except StoreError as error:
+            _LOG.warning("last values and lamp levels are lost: %s", error)
+            with contextlib.suppress(OSError):
+                self._file.set_aside()
+            loaded = None
+        return DeviceMemory() if loaded is None else loaded.value
+
+    def save(self, memory: DeviceMemory) -> None:
+        """Keep `memory`, unless that is what stands there already. Raises StoreError."""
+        if memory != self._saved:
+            self._file.save(memory.to_json())
+            self._saved = memory
+
+
+def to_wall_clock(measurement: Measurement, now: float) -> Measurement:
+    """A measurement of the monotonic clock, which says `now`, in seconds since 1970."""
+    return Measurement(measurement.value, time.time() - (now - measurement.at))
+
+
+def from_wall_clock(measurement: Measurement, now: float) -> Measurement:
+    """The inverse. One from the future has no known age, and counts as too old.
+
+    A machine without a battery-backed clock starts in the past until it finds a time
+    server.
+    """
+    age = time.time() - measurement.at
+    return Measurement(measurement.value, now - age if age >= 0 else -math.inf)
+
+
+def _finite(number: object) -> float:
+    value = float(number)  # type: ignore[arg-type] # raises TypeError for what is no number
+    if not math.isfinite(value):
+        raise ValueError("not a number")
+    return value
