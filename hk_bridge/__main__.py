@@ -1,0 +1,5 @@
+"""``python -m hk_bridge``."""
+
+from hk_bridge.cli import main
+
+main()

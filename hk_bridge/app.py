@@ -1,0 +1,331 @@
+"""The composition root: configuration → devices, accessories, links; start to finish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hk_bridge.complaints import Complaints
+from hk_bridge.config import Config, DimmerConfig
+from hk_bridge.errors import DecodeError, StoreError
+from hk_bridge.homekit.accessories import HouseBridge, Information
+from hk_bridge.homekit.bridge import BridgeDriver
+from hk_bridge.homekit.network import Network
+from hk_bridge.homekit.store import Identity, StateLock, Store
+from hk_bridge.house import LampStation, SensorStation
+from hk_bridge.links.serial_port import SerialLink
+from hk_bridge.links.simulator import SimulatedBoard, SimulatedRadio
+from hk_bridge.memory import DeviceMemory, Memory
+from hk_bridge.protocols import advert
+from hk_bridge.protocols.products import PRODUCTS, product
+from hk_bridge.supervision import Link, supervise
+
+if TYPE_CHECKING:
+    from hk_bridge.links.bluetooth import BluetoothLink
+
+_LOG = logging.getLogger(__name__)
+_complaints: Final = Complaints(_LOG)
+
+_TICK_SECONDS: Final = 1.0
+_SENSORS_SAVED_SECONDS: Final = 60.0
+_LAMPS_SAVED_SECONDS: Final = 1.0
+
+#: What an address-less sensor has in a simulation: locally administered, so nobody's.
+_SIMULATED_ADDRESS: Final = "4E:64:A8:00:00:01"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says beside the configuration."""
+
+    state_directory: Path
+    simulate: bool = False
+    bind: tuple[str, ...] = ()
+    port: int | None = None
+
+
+def run(config: Config, options: Options, welcome: Callable[[Identity], None]) -> None:
+    """Run the bridge until SIGTERM or SIGINT.
+
+    `welcome` is called once controllers can connect. Raises StoreError for a state
+    directory that cannot be used and LinkError for a port that cannot be had.
+    """
+    with StateLock(options.state_directory):
+        asyncio.run(_run_until_signal(App(config, options), welcome))
+
+
+async def _run_until_signal(app: App, welcome: Callable[[Identity], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await app.run(stop, welcome)
+
+
+def settle(identity: Identity, config: Config) -> Identity:
+    """The identity that a bridge has with this configuration.
+
+    Raises StoreError where a paired bridge would become another one.
+    """
+    device_id = config.bridge.username or identity.device_id
+    if identity.pairings and device_id != identity.device_id:
+        raise StoreError(
+            f"the bridge is paired as {identity.device_id}, but bridge.username is "
+            f"{device_id}. Take bridge.username out, or forget the pairing first with: "
+            "hk-bridge pairing reset"
+        )
+    identity = replace(
+        identity, device_id=device_id, setup_code=config.bridge.pin or identity.setup_code
+    )
+    return identity.with_aids_for(
+        [sensor.identity for sensor in _with_addresses(config, identity).sensors]
+        + [dimmer.identity(c.channel) for dimmer in config.dimmers for c in dimmer.channels]
+    )
+
+
+def _with_addresses(config: Config, identity: Identity) -> Config:
+    """The configuration with the address that the only sensor has adopted."""
+    if identity.adopted_address is None:
+        return config
+    sensors = tuple(
+        replace(sensor, address=sensor.address or identity.adopted_address)
+        for sensor in config.sensors
+    )
+    return replace(config, sensors=sensors)
+
+
+class App:
+    """One running bridge with everything behind it."""
+
+    def __init__(self, config: Config, options: Options) -> None:
+        self._options = options
+        self._store = Store.open(options.state_directory)
+        for notice in self._store.notices:
+            _LOG.warning("%s", notice)
+        self._store.put(settle(self._store.bridge(), config))
+        self._config = config = _with_addresses(config, self._store.bridge())
+        self._memory = Memory(options.state_directory)
+        remembered = self._memory.load()
+        self._lamp_changed = asyncio.Event()
+        self._bluetooth: BluetoothLink | None = None
+        self._links: list[tuple[Link, Callable[[], None]]] = []
+        self._sensors = [
+            SensorStation(sensor, remembered.sensors.get(sensor.identity))
+            for sensor in config.sensors
+        ]
+        self._lamps = [
+            lamp for dimmer in config.dimmers for lamp in self._board(dimmer, remembered)
+        ]
+        self._by_address = {
+            sensor.config.address: sensor
+            for sensor in self._sensors
+            if sensor.config.address is not None
+        }
+
+    async def run(self, stop: asyncio.Event, welcome: Callable[[Identity], None]) -> None:
+        """Run until `stop` is set; see the function of that name."""
+        network = Network.find(self._options.bind or self._config.bridge.bind)
+        port = self._options.port or self._config.bridge.port
+        zeroconf = network.zeroconf()
+        driver = BridgeDriver(self._store, network, port, zeroconf)
+        try:
+            self._assemble(driver)
+            await driver.listen()
+            self._say_what_runs(network, port)
+            welcome(self._store.bridge())
+            if self._sensors:
+                self._links.append((self._radio(), _nothing))
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(coroutine)
+                    for coroutine in (
+                        driver.announce(),
+                        self._age(),
+                        self._keep(),
+                        *(supervise(link, connected) for link, connected in self._links),
+                    )
+                ]
+                await stop.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            for lamp in self._lamps:
+                await lamp.close()
+            self._save(self._remembered())
+            await driver.close()
+            await zeroconf.async_close()
+        _LOG.info("stopped")
+
+    # -- putting it together ----------------------------------------------------------
+
+    def _board(self, dimmer: DimmerConfig, remembered: DeviceMemory) -> list[LampStation]:
+        """The lamps of one dimmer, on a link of their own."""
+        port = dimmer.port
+        if self._options.simulate:
+            board = SimulatedBoard(dimmer.name)
+            self._links.append((board, _nothing))
+            port = board.port
+        link = SerialLink(port, dimmer.baudrate, dimmer.ramp)
+        lamps = [
+            LampStation(
+                dimmer,
+                channel,
+                link,
+                remembered.lamps.get(dimmer.identity(channel.channel)),
+                self._lamp_changed.set,
+            )
+            for channel in dimmer.channels
+        ]
+
+        def resend() -> None:
+            for lamp in lamps:
+                lamp.resend()
+
+        self._links.append((link, resend))
+        return lamps
+
+    def _radio(self) -> Link:
+        addresses = [sensor.config.address for sensor in self._sensors]
+        if self._options.simulate:
+            return SimulatedRadio([a or _SIMULATED_ADDRESS for a in addresses], self._heard)
+        # bleak takes its time to import, and controllers need not wait for it.
+        from hk_bridge.links.bluetooth import BluetoothLink  # noqa: PLC0415
+
+        wanted = Everyone() if None in addresses else self._by_address
+        self._bluetooth = BluetoothLink(wanted, self._heard, advert.UUIDS, PRODUCTS)
+        return self._bluetooth
+
+    def _assemble(self, driver: BridgeDriver) -> None:
+        """Give every device its accessory."""
+        identity, name = self._store.bridge(), self._config.bridge.name
+        bridge = HouseBridge(
+            driver,
+            Information(name, "hk-bridge", "HomeKit bridge", identity.device_id),
+            lambda: _LOG.info("%s was asked to identify itself", name),
+        )
+        devices: list[SensorStation | LampStation] = [*self._sensors, *self._lamps]
+        for device in devices:
+            bridge.add_accessory(
+                device.make_accessory(driver, identity.aids[device.identity])
+            )
+        driver.add_accessory(bridge)
+
+    # -- while it runs ----------------------------------------------------------------
+
+    def _heard(
+        self, address: str, service_data: Mapping[int, bytes], _rssi: int | None
+    ) -> None:
+        """Take one advert of a sensor."""
+        station = self._by_address.get(address)
+        if station is None:
+            station = self._adopt(address, service_data)
+        if station is not None:
+            station.heard(service_data, time.monotonic())
+
+    async def _age(self) -> None:
+        """Hide what has become too old."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = time.monotonic()
+            for sensor in self._sensors:
+                if sensor.expires <= now:
+                    sensor.show(now)
+
+    async def _keep(self) -> None:
+        """Save lamps a second after they change, sensors now and then."""
+        while True:
+            try:
+                async with asyncio.timeout(_SENSORS_SAVED_SECONDS):
+                    await self._lamp_changed.wait()
+                await asyncio.sleep(_LAMPS_SAVED_SECONDS)
+            except TimeoutError:
+                pass
+            self._lamp_changed.clear()
+            await asyncio.to_thread(self._save, self._remembered())
+
+    def _adopt(
+        self, address: str, service_data: Mapping[int, bytes]
+    ) -> SensorStation | None:
+        """The only sensor, if it has no address yet and this is one it can be."""
+        waiting = [sensor for sensor in self._sensors if sensor.config.address is None]
+        if not waiting:
+            return None
+        (station,) = waiting
+        try:
+            reading = advert.decode(service_data, address, station.config.bind_key)
+        except DecodeError:
+            return None
+        if reading is None or (reading.temperature is None and reading.humidity is None):
+            return None
+        before = station.identity
+        station.config = replace(station.config, address=address)
+        try:
+            self._store.put(
+                replace(
+                    self._store.bridge().with_alias(before, station.identity),
+                    adopted_address=address,
+                )
+            )
+        except StoreError as error:
+            station.config = replace(station.config, address=None)
+            _complaints.say(
+                "adopt", f"{station.config.name} cannot adopt {address}: {error}"
+            )
+            return None
+        self._by_address[address] = station
+        if self._bluetooth is not None:
+            self._bluetooth.wanted = self._by_address
+        _LOG.info(
+            '%s is now %s, a %s, and stays it. To have another one, write its "address" '
+            "into accessories.json",
+            station.config.name,
+            address,
+            product(reading.product_id).name,
+        )
+        return station
+
+    def _remembered(self) -> DeviceMemory:
+        now = time.monotonic()
+        return DeviceMemory(
+            {sensor.identity: sensor.remember(now) for sensor in self._sensors},
+            {
+                lamp.identity: lamp.channel.lamp
+                for lamp in self._lamps
+                if lamp.channel.level is not None
+            },
+        )
+
+    def _save(self, memory: DeviceMemory) -> None:
+        try:
+            self._memory.save(memory)
+        except StoreError as error:
+            _complaints.say("save", f"last values and lamp levels are not kept: {error}")
+
+    def _say_what_runs(self, network: Network, port: int) -> None:
+        _LOG.info(
+            "%s: %d sensors, %d lamps, port %d on %s",
+            self._config.bridge.name,
+            len(self._sensors),
+            len(self._lamps),
+            port,
+            ", ".join(network.advertised),
+        )
+        if network.loopback_only:
+            _LOG.warning("only this machine can find the bridge: it is on loopback alone")
+
+
+class Everyone:
+    """Contains every address: for the sensor that has none yet."""
+
+    def __contains__(self, address: object) -> bool:
+        return True
+
+
+def _nothing() -> None:
+    """What there is to do when a radio is up."""

@@ -1,0 +1,318 @@
+"""The command line: thin, without logic of its own.
+
+What was asked for goes to stdout, the log to stderr. Exit code 0 done, 1 failed, 2 wrong
+use. The commands import what they need when they run, so that each starts quickly.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from hk_bridge import __version__, terminal
+from hk_bridge.errors import ConfigError, HkBridgeError, locate
+
+_LOG = logging.getLogger("hk_bridge")
+
+_DEFAULT_CONFIG: Final = "accessories.json"
+
+
+def main() -> None:
+    """Run the command that sys.argv names, and exit with its code."""
+    cli(prog_name="hk-bridge")
+
+
+def _fails_clearly(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn each error of the project into its message and exit code 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 # click's own
+        try:
+            command(*args, **kwargs)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            click.echo(f"{_count(error.problems, 'problem')} in {error.file}", err=True)
+            sys.exit(1)
+        except HkBridgeError as error:
+            click.echo(f"hk-bridge: {error}", err=True)
+            sys.exit(1)
+        except BrokenPipeError:
+            # The reader has gone, as `head` does; nothing more can be said to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+
+    return wrapped
+
+
+_config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=True),
+    envvar="HK_BRIDGE_CONFIG",
+    metavar="FILE",
+    help="The configuration. Default: $HK_BRIDGE_CONFIG, else ./accessories.json",
+)
+_state_option = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where pairing and last values are kept. Default: $STATE_DIRECTORY, else the "
+    "user's state directory",
+)
+_simulate_option = click.option(
+    "--simulate",
+    is_flag=True,
+    help="Put simulated sensors and a dimmer board in the process, with a state directory "
+    "of their own.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hk-bridge")
+def cli() -> None:
+    r"""Bring Bluetooth climate sensors and WXDM2 dimmers to Apple Home.
+
+    \b
+    Examples:
+      hk-bridge run --simulate     try it without any hardware
+      hk-bridge check              is accessories.json right?
+      hk-bridge run                run the bridge
+      hk-bridge pairing show       setup code and QR code for the Home app
+    """
+
+
+@cli.command()
+@_config_option
+@_state_option
+@_simulate_option
+@click.option(
+    "--bind",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Address or interface to listen on, also for mDNS; may be repeated. Default: "
+    "bridge.bind, else all",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="N",
+    help="Default: bridge.port, else 51826",
+)
+@click.option("-v", "--verbose", count=True, help="Say more; -vv says everything.")
+@_fails_clearly
+def run(
+    config_path: Path | None,
+    state_dir: Path | None,
+    simulate: bool,  # noqa: FBT001 # click passes by name
+    bind: tuple[str, ...],
+    port: int | None,
+    verbose: int,
+) -> None:
+    r"""Run the bridge until Ctrl-C or SIGTERM.
+
+    \b
+    Examples:
+      hk-bridge run
+      hk-bridge run --simulate --bind 127.0.0.1
+      hk-bridge run --config /etc/hk-bridge/accessories.json --bind eth0 -v
+    """
+    from hk_bridge import app, config  # noqa: PLC0415 # see the module's docstring
+
+    terminal.start_logging(verbose)
+    path = config_path or Path(_DEFAULT_CONFIG)
+    loaded = config.load(path)
+    for warning in loaded.warnings:
+        _LOG.warning("%s", locate(str(path), warning))
+    directory = terminal.state_directory(state_dir, simulate=simulate)
+    options = app.Options(directory, simulate, bind, port)
+    app.run(
+        loaded, options, lambda identity: terminal.welcome(loaded.bridge.name, identity)
+    )
+
+
+@cli.command()
+@_config_option
+@_fails_clearly
+def check(config_path: Path | None) -> None:
+    r"""Check the configuration, and say everything that is wrong with it.
+
+    \b
+    Examples:
+      hk-bridge check
+      hk-bridge check --config new.json && mv new.json accessories.json
+    """
+    from hk_bridge import config  # noqa: PLC0415 # see the module's docstring
+
+    path = config_path or Path(_DEFAULT_CONFIG)
+    try:
+        loaded = config.load(path)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"error: {locate(error.file, problem)}")
+        for warning in error.warnings:
+            click.echo(f"warning: {locate(error.file, warning)}")
+        click.echo(f"{_count(error.problems, 'problem')} in {error.file}")
+        sys.exit(1)
+    for warning in loaded.warnings:
+        click.echo(f"warning: {locate(str(path), warning)}")
+    lamps = [channel for dimmer in loaded.dimmers for channel in dimmer.channels]
+    click.echo(
+        f"{path} is fine: {_count(loaded.sensors, 'sensor')}, {_count(lamps, 'lamp')}"
+    )
+
+
+@cli.command()
+@_fails_clearly
+def schema() -> None:
+    r"""Print the JSON Schema of accessories.json, for editors.
+
+    \b
+    Example:
+      hk-bridge schema > accessories.schema.json
+    """
+    from hk_bridge import config  # noqa: PLC0415 # see the module's docstring
+
+    click.echo(json.dumps(config.json_schema(), indent=2, ensure_ascii=False))
+
+
+@cli.group()
+def pairing() -> None:
+    r"""Show or forget the pairing with Apple Home.
+
+    \b
+    Examples:
+      hk-bridge pairing show
+      hk-bridge pairing reset --yes
+    """
+
+
+@pairing.command()
+@_config_option
+@_state_option
+@_simulate_option
+@_fails_clearly
+def show(config_path: Path | None, state_dir: Path | None, simulate: bool) -> None:  # noqa: FBT001 # click passes by name
+    r"""Show setup code, setup payload, QR code, and who is paired.
+
+    \b
+    Examples:
+      hk-bridge pairing show
+      hk-bridge pairing show --simulate
+    """
+    from hk_bridge.homekit.store import StateLock, Store  # noqa: PLC0415 # see the module's docstring
+
+    directory = terminal.state_directory(state_dir, simulate=simulate)
+    if not Store.exists(directory):
+        with StateLock(directory):
+            Store.open(directory)
+    store = Store.open(directory)
+    for notice in store.notices:
+        click.echo(f"hk-bridge: {notice}", err=True)
+    identity = store.bridge()
+    pin = _configured_pin(config_path)
+    terminal.show_setup(replace(identity, setup_code=pin) if pin else identity)
+    if not identity.pairings:
+        click.echo("Not paired.")
+    for controller in identity.pairings:
+        rank = "admin" if controller.admin else "user"
+        click.echo(f"Paired with {controller.controller_id.decode()} ({rank})")
+
+
+@pairing.command()
+@_state_option
+@_simulate_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_fails_clearly
+def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: FBT001 # click passes by name
+    r"""Forget all controllers; the bridge must be paired anew.
+
+    Setup code and accessories stay as they are. Remove the bridge in the Home app too.
+
+    \b
+    Examples:
+      hk-bridge pairing reset
+      hk-bridge pairing reset --simulate --yes
+    """
+    from hk_bridge.homekit.store import StateLock, Store  # noqa: PLC0415 # see the module's docstring
+
+    directory = terminal.state_directory(state_dir, simulate=simulate)
+    if not Store.exists(directory):
+        click.echo(f"Nothing to forget: {directory} holds no pairing.")
+        return
+    with StateLock(directory):
+        store = Store.open(directory)
+        controllers = store.bridge().pairings
+        if not yes:
+            click.confirm(
+                f"Forget {_count(controllers, 'controller')}, with rooms and automations",
+                abort=True,
+            )
+        store.put(store.bridge().without_pairings())
+    click.echo("Forgotten. Remove the bridge in the Home app, then add it again.")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.option(
+    "--uuid", default="FE95", metavar="UUID", help="Of the service data. Default: FE95"
+)
+@click.option("--address", metavar="MAC", help="Of the sensor, where the frame has none.")
+@click.option("--bindkey", metavar="HEX", help="Of an encrypting sensor: 24 or 32 digits.")
+@click.argument("payloads", metavar="PAYLOAD...", nargs=-1, required=True)
+@_fails_clearly
+def decode(
+    as_json: bool,  # noqa: FBT001 # click passes by name
+    uuid: str,
+    address: str | None,
+    bindkey: str | None,
+    payloads: tuple[str, ...],
+) -> None:
+    r"""Say what is in the service data of an advert, given in hex without the UUID.
+
+    \b
+    Examples:
+      hk-bridge decode 5020aa01be64aed0a8654c0d1004cc008a01
+      hk-bridge decode --json 50:20:aa:01:c0:64:ae:d0:a8:65:4c:0a:10:01:5d
+    """
+    from hk_bridge import decoding  # noqa: PLC0415 # see the module's docstring
+
+    try:
+        number, key = decoding.parse_uuid(uuid), decoding.parse_bind_key(bindkey)
+        advertiser = decoding.parse_advertiser(address)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    results = [decoding.decode(payload, number, advertiser, key) for payload in payloads]
+    for result in results:
+        click.echo(json.dumps(result) if as_json else decoding.in_words(result))
+    sys.exit(any("error" in result for result in results))
+
+
+def _configured_pin(config_path: Path | None) -> str | None:
+    """The setup code that the configuration gives, where there is one that can be read."""
+    from hk_bridge import config  # noqa: PLC0415 # see the module's docstring
+
+    path = config_path or Path(_DEFAULT_CONFIG)
+    if config_path is None and not path.exists():
+        return None
+    try:
+        return config.load(path).bridge.pin
+    except ConfigError as error:
+        click.echo(
+            f"hk-bridge: {error.file} has problems (see: hk-bridge check), so a bridge.pin "
+            "in it does not count here",
+            err=True,
+        )
+        return None
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""I/O. Each link is one supervised task that reconnects by itself."""

@@ -1,0 +1,163 @@
+"""The radio: bleak → service data of adverts.
+
+What BlueZ needs and how it fails: docs/protocols/mibeacon.md, "Receiving", and
+docs/troubleshooting.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Final
+
+from bleak import BleakScanner
+from bleak.assigned_numbers import AdvertisementDataType
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
+    BleakDBusError,
+    BleakError,
+)
+
+from hk_bridge.errors import LinkError
+
+_LOG = logging.getLogger(__name__)
+
+#: (address, service data by 16-bit UUID, RSSI in dBm)
+OnAdvert = Callable[[str, Mapping[int, bytes], int | None], None]
+
+_PASSIVE: Final = "listening (passive scan)"
+_ACTIVE: Final = (
+    "listening (active scan, which costs the sensors some battery; a passive one needs "
+    "bluetoothd --experimental)"
+)
+
+_NOT_AVAILABLE: Final = {
+    BleakBluetoothNotAvailableReason.NO_BLUETOOTH: (
+        "no Bluetooth adapter. Plug one in, or see what `bluetoothctl list` says"
+    ),
+    BleakBluetoothNotAvailableReason.POWERED_OFF: (
+        "the Bluetooth adapter is switched off. Type: bluetoothctl power on"
+    ),
+}
+_NO_BLUEZ: Final = (
+    "the Bluetooth service does not run. Type: sudo systemctl enable --now bluetooth"
+)
+_NO_DBUS: Final = (
+    "there is no D-Bus, by which Bluetooth is reached. Install dbus and bluez, or in a "
+    "container mount /run/dbus into it"
+)
+_NO_BLUEZ_ERRORS: Final = frozenset(
+    {
+        "org.freedesktop.DBus.Error.ServiceUnknown",
+        "org.freedesktop.DBus.Error.NameHasNoOwner",
+        "org.freedesktop.DBus.Error.Spawn.ChildExited",
+    }
+)
+
+
+def patterns(
+    uuids: Iterable[int], product_ids: Iterable[int]
+) -> list[tuple[int, AdvertisementDataType, bytes]]:
+    """What a passive scan asks BlueZ for: adverts with service data of one of `uuids`.
+
+    BlueZ 5.66 looks at the AD structure from its UUID on, 5.82 only at what follows the
+    UUID: so each UUID is asked for in both readings, the second by the product ids that
+    stand two bytes behind it.
+    """
+    service_data = AdvertisementDataType.SERVICE_DATA_UUID16
+    by_uuid = [(0, service_data, uuid.to_bytes(2, "little")) for uuid in uuids]
+    by_product = [
+        (2, service_data, product.to_bytes(2, "little")) for product in product_ids
+    ]
+    return [*by_uuid, *by_product]
+
+
+class BluetoothLink:
+    """Listens for adverts, passively where the system lets it.
+
+    `uuids` maps 128-bit UUIDs as the stack spells them to 16-bit ones; other service data
+    is not passed on. `wanted`, which may be replaced at any time, is asked before
+    anything else is done with an advert: an address that it does not contain costs
+    nothing more.
+    """
+
+    name = "Bluetooth"
+
+    def __init__(
+        self,
+        wanted: Container[str],
+        on_advert: OnAdvert,
+        uuids: Mapping[str, int],
+        product_ids: Iterable[int],
+    ) -> None:
+        self.wanted = wanted
+        self._on_advert = on_advert
+        self._uuids = uuids
+        self._patterns = patterns(uuids.values(), product_ids)
+
+    async def run(self, connected: Callable[[str], None]) -> None:
+        """Listen until cancelled; calls `connected` once it does, with how.
+
+        Raises LinkError where there is nothing to listen with.
+        """
+        scanner, how = await self._start()
+        try:
+            connected(how)
+            await asyncio.Event().wait()
+        finally:
+            await _stop(scanner)
+
+    async def _start(self) -> tuple[BleakScanner, str]:
+        """A running scanner, passive if it can be, and how it scans."""
+        try:
+            try:
+                passive = BleakScanner(
+                    self._heard,
+                    scanning_mode="passive",
+                    bluez={"or_patterns": self._patterns},
+                )
+                await passive.start()
+            except BleakBluetoothNotAvailableError:
+                raise
+            except BleakError as error:
+                _LOG.debug("no passive scan: %s", error)
+                active = BleakScanner(self._heard, scanning_mode="active")
+                await active.start()
+                return active, _ACTIVE
+        except (BleakError, OSError) as error:
+            raise LinkError(_explain(error)) from error
+        return passive, _PASSIVE
+
+    def _heard(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
+        if device.address not in self.wanted:
+            return
+        service_data = {
+            self._uuids[uuid]: data
+            for uuid, data in advertisement.service_data.items()
+            if uuid in self._uuids
+        }
+        if service_data:
+            self._on_advert(device.address, service_data, advertisement.rssi)
+
+
+async def _stop(scanner: BleakScanner) -> None:
+    """Stop, whatever has become of adapter, daemon and bus in the meantime."""
+    try:
+        await scanner.stop()
+    except (BleakError, OSError, EOFError) as error:
+        _LOG.debug("the scan did not stop cleanly: %s", error)
+
+
+def _explain(error: BleakError | OSError) -> str:
+    """What is wrong in a person's words, and what to type."""
+    if isinstance(error, BleakBluetoothNotAvailableError):
+        return _NOT_AVAILABLE.get(error.reason, str(error))
+    if isinstance(error, BleakDBusError) and error.dbus_error in _NO_BLUEZ_ERRORS:
+        return _NO_BLUEZ
+    if isinstance(error, OSError):
+        return _NO_DBUS
+    return str(error)

@@ -1,0 +1,78 @@
+"""What a person sees: the log, the setup code and its QR code, where the state is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from hk_bridge.protocols.setup_code import setup_payload
+
+if TYPE_CHECKING:
+    from hk_bridge.homekit.store import Identity
+
+_LOG = logging.getLogger(__name__)
+
+#: HAP's category of a bridge: what the Home app shows while it pairs.
+_CATEGORY_BRIDGE: Final = 2
+
+#: -v: (this program, its libraries)
+_LEVELS: Final = (
+    (logging.INFO, logging.WARNING),
+    (logging.DEBUG, logging.INFO),
+    (logging.DEBUG, logging.DEBUG),
+)
+
+
+def start_logging(verbose: int) -> None:
+    """Log to stderr; `verbose` counts the -v."""
+    own, libraries = _LEVELS[min(verbose, len(_LEVELS) - 1)]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+    )
+    logging.basicConfig(level=libraries, handlers=[handler])
+    logging.getLogger("hk_bridge").setLevel(own)
+
+
+def state_directory(given: Path | None, *, simulate: bool) -> Path:
+    """Where pairing and last values are kept.
+
+    What is `given`, else $STATE_DIRECTORY, else the platform's place for a user's state;
+    there a simulation has a directory of its own, so that it never touches a real pairing.
+    """
+    if given is not None:
+        return given
+    # systemd separates several directories by colons; the first is the unit's own.
+    if from_environment := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(from_environment)
+    from platformdirs import user_state_path  # noqa: PLC0415 # slow, and rarely needed
+
+    return user_state_path(
+        "hk-bridge-simulated" if simulate else "hk-bridge", appauthor=False
+    )
+
+
+def welcome(name: str, identity: Identity) -> None:
+    """Say how to pair, where that is open: with the code on a terminal, else without."""
+    if identity.pairings:
+        _LOG.info("paired with %d controllers", len(identity.pairings))
+    elif sys.stdout.isatty():
+        click.echo(f"\n{name} is ready to be added to the Home app.\n")
+        show_setup(identity)
+    else:
+        _LOG.info("not paired yet. Setup code and QR code: hk-bridge pairing show")
+
+
+def show_setup(identity: Identity) -> None:
+    """Print setup code, payload and QR code."""
+    import segno  # noqa: PLC0415 # slow, and rarely needed
+
+    payload = setup_payload(identity.setup_code, identity.setup_id, _CATEGORY_BRIDGE)
+    segno.make(payload, error="q", micro=False).terminal(compact=True)
+    click.echo(f"Setup code:    {identity.setup_code}")
+    click.echo(f"Setup payload: {payload}")
