@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +22,7 @@ from hk_bridge.house import LampStation, SensorStation
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard, SimulatedRadio
 from hk_bridge.memory import DeviceMemory, Memory
+from hk_bridge.model import Advertisement
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.products import PRODUCTS, product
 from hk_bridge.supervision import Link, supervise
@@ -218,15 +219,11 @@ class App:
 
     # -- while it runs ----------------------------------------------------------------
 
-    def _heard(
-        self, address: str, service_data: Mapping[int, bytes], _rssi: int | None
-    ) -> None:
-        """Take one advert of a sensor."""
-        station = self._by_address.get(address)
-        if station is None:
-            station = self._adopt(address, service_data)
+    def _heard(self, advertisement: Advertisement) -> None:
+        """Take one advert; the radio has let only wanted addresses through."""
+        station = self._by_address.get(advertisement.address) or self._adopt(advertisement)
         if station is not None:
-            station.heard(service_data, time.monotonic())
+            station.heard(advertisement)
 
     async def _age(self) -> None:
         """Hide what has become too old."""
@@ -249,19 +246,20 @@ class App:
             self._lamp_changed.clear()
             await asyncio.to_thread(self._save, self._remembered())
 
-    def _adopt(
-        self, address: str, service_data: Mapping[int, bytes]
-    ) -> SensorStation | None:
+    def _adopt(self, advertisement: Advertisement) -> SensorStation | None:
         """The only sensor, if it has no address yet and this is one it can be."""
         waiting = [sensor for sensor in self._sensors if sensor.config.address is None]
         if not waiting:
             return None
         (station,) = waiting
+        address = advertisement.address
         try:
-            reading = advert.decode(service_data, address, station.config.bind_key)
+            reading = advert.decode(
+                advertisement.service_data, address, station.config.bind_key
+            )
         except DecodeError:
             return None
-        if reading is None or (reading.temperature is None and reading.humidity is None):
+        if reading is None or not reading.values:
             return None
         before = station.identity
         station.config = replace(station.config, address=address)

@@ -66,14 +66,12 @@ def decode(
         reading = decode_payload(uuid, data, advertiser, bind_key)
     except DecodeError as error:
         return {"error": str(error)}
-    known = {
+    known: dict[str, Any] = {
         "format": reading.format,
         "product": product(reading.product_id).name,
         "address": advertiser or reading.address,
         "counter": reading.counter,
-        "temperature": reading.temperature,
-        "humidity": reading.humidity,
-        "battery": reading.battery,
+        **{str(quantity): value for quantity, value in reading.values.items()},
         "error": "encrypted: give the bind key with --bindkey"
         if reading.needs_key
         else None,

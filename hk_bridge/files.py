@@ -1,7 +1,7 @@
 """One JSON file that survives power cuts: written atomically, its copy beside it.
 
 The order of a save is what keeps it safe at every instant: two temporary files are
-written and flushed to the disk, then one is renamed over the file and one over its copy.
+written and flushed to the disk, then one is renamed over the copy and one over the file.
 So both are whole at any time, and they differ by at most the save that was under way.
 """
 
@@ -36,9 +36,9 @@ class Loaded(Generic[Value]):
 class JsonFile(Generic[Value]):
     """A file of JSON whose content `read` turns into a value.
 
-    `read` raises ValueError, TypeError, KeyError, IndexError or AttributeError for
-    content that it cannot use, which is how a damaged file shows, and StoreError for
-    content that is whole but must not be used.
+    `read` raises ValueError, TypeError, KeyError, IndexError, AttributeError or
+    OverflowError for content that it cannot use, which is how a damaged file shows, and
+    StoreError for content that is whole but must not be used.
     """
 
     def __init__(self, path: Path, read: Callable[[Any], Value]) -> None:
@@ -85,7 +85,8 @@ class JsonFile(Generic[Value]):
             make_private(self.path.parent)
             if self._damaged:
                 self.set_aside()
-            _replace_all((self.path, self.copy), data)
+            # The file last: where its rename fails, what is read next is the old content.
+            _replace_all((self.copy, self.path), data)
         except OSError as error:
             raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
 
@@ -115,6 +116,7 @@ class JsonFile(Generic[Value]):
             KeyError,
             IndexError,
             AttributeError,
+            OverflowError,  # of Infinity, which Python's JSON has
             RecursionError,
         ):
             return None, "its content is not what this program writes"

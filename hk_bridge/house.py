@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from hk_bridge.complaints import Complaints
@@ -18,7 +18,7 @@ from hk_bridge.homekit.accessories import Information, LampAccessory, SensorAcce
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.memory import SensorMemory, from_wall_clock, to_wall_clock
-from hk_bridge.model import Reading
+from hk_bridge.model import Advertisement, Reading
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.products import PRODUCTS, Product, product
 
@@ -83,10 +83,12 @@ class SensorStation:
     def _serial(self) -> str:
         return self.config.address or "Not heard yet"
 
-    def heard(self, service_data: Mapping[int, bytes], at: float) -> None:
-        """Take the service data of one advert of this sensor, heard at monotonic `at`."""
+    def heard(self, advertisement: Advertisement) -> None:
+        """Take one advert of this sensor."""
         try:
-            reading = advert.decode(service_data, self.config.address, self.config.bind_key)
+            reading = advert.decode(
+                advertisement.service_data, self.config.address, self.config.bind_key
+            )
         except DecodeError as error:
             _complaints.say(self, f"{self.config.name}: a frame cannot be read: {error}")
             return
@@ -99,7 +101,7 @@ class SensorStation:
                 'values. Add its "bindKey" to accessories.json',
             )
             return
-        self.take(reading, at)
+        self.take(reading, advertisement.at)
 
     def take(self, reading: Reading, at: float) -> None:
         """Take a reading of this sensor."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from hk_bridge.devices.dimmer import FULL, Lamp
-from hk_bridge.devices.sensor import PLAUSIBLE, Measurement, Quantity
+from hk_bridge.devices.sensor import PLAUSIBLE, Measurement
 from hk_bridge.errors import StoreError
 from hk_bridge.files import JsonFile
+from hk_bridge.model import Quantity
 
 _LOG = logging.getLogger(__name__)
 _FORMAT: Final = 1
@@ -26,7 +28,7 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SensorMemory:
-    """Last values; `Measurement.at` counts in seconds since 1970 here."""
+    """Last values; `Measurement.at` counts in seconds since 1970 here, -inf: unknown."""
 
     product_id: int | None = None
     measurements: Mapping[Quantity, Measurement] = field(default_factory=dict)
@@ -47,7 +49,7 @@ class DeviceMemory:
                 identity: {
                     "productId": sensor.product_id,
                     "values": {
-                        quantity: [measurement.value, round(measurement.at, 3)]
+                        quantity: [measurement.value, _written(measurement.at)]
                         for quantity, measurement in sensor.measurements.items()
                     },
                 }
@@ -61,7 +63,7 @@ class DeviceMemory:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DeviceMemory:
-        """The inverse; raises ValueError, TypeError, KeyError or AttributeError."""
+        """The inverse; raises what `JsonFile` takes for damage."""
         if data["format"] != _FORMAT:
             raise ValueError("another format")
         return cls(
@@ -69,7 +71,7 @@ class DeviceMemory:
                 identity: SensorMemory(
                     None if sensor["productId"] is None else int(sensor["productId"]),
                     {
-                        quantity: Measurement(_finite(values[0]), _finite(values[1]))
+                        quantity: Measurement(_finite(values[0]), _read(values[1]))
                         for quantity in PLAUSIBLE
                         if (values := sensor["values"].get(quantity)) is not None
                     },
@@ -89,6 +91,8 @@ class Memory:
     def __init__(self, directory: Path) -> None:
         self._file = JsonFile(directory / "devices.json", DeviceMemory.from_json)
         self._saved: DeviceMemory | None = None
+        # At the end of the program a save may still be under way in a thread.
+        self._saving = threading.Lock()
 
     def load(self) -> DeviceMemory:
         """What was kept; nothing where the file is new or cannot be used."""
@@ -99,13 +103,18 @@ class Memory:
             with contextlib.suppress(OSError):
                 self._file.set_aside()
             loaded = None
-        return DeviceMemory() if loaded is None else loaded.value
+        if loaded is None:
+            return DeviceMemory()
+        for notice in loaded.notices:
+            _LOG.warning("%s", notice)
+        return loaded.value
 
     def save(self, memory: DeviceMemory) -> None:
         """Keep `memory`, unless that is what stands there already. Raises StoreError."""
-        if memory != self._saved:
-            self._file.save(memory.to_json())
-            self._saved = memory
+        with self._saving:
+            if memory != self._saved:
+                self._file.save(memory.to_json())
+                self._saved = memory
 
 
 def to_wall_clock(measurement: Measurement, now: float) -> Measurement:
@@ -121,6 +130,16 @@ def from_wall_clock(measurement: Measurement, now: float) -> Measurement:
     """
     age = time.time() - measurement.at
     return Measurement(measurement.value, now - age if age >= 0 else -math.inf)
+
+
+def _written(at: float) -> float | None:
+    """A time for JSON, which has no infinity."""
+    return round(at, 3) if math.isfinite(at) else None
+
+
+def _read(at: object) -> float:
+    """The inverse."""
+    return -math.inf if at is None else _finite(at)
 
 
 def _finite(number: object) -> float:

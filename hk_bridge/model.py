@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+Quantity = Literal["temperature", "humidity", "battery"]
 
 _ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}")
 
@@ -35,19 +38,38 @@ class Advertisement:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The values of one broadcast frame; None for what the frame does not carry.
+    """What one broadcast frame says.
 
-    `temperature` in °C (signed), `humidity` in % relative humidity, `battery` in %,
-    each at the resolution that the frame has. `counter` is the frame counter (0–255).
-    `address` is the one inside the frame, which is optional there. `needs_key` tells an
+    `values` holds what the frame carries, and nothing else: temperature in °C (signed),
+    humidity in % relative humidity, battery in %, each at the resolution that the frame
+    has. `counter` is the frame counter (0–255). `mac` is the sender's, in the order in
+    which it is written, where the frame has it: six bytes or none. `needs_key` tells an
     encrypted frame for which no bind key was given.
     """
 
     format: str
     product_id: int
     counter: int | None
-    address: str | None
-    temperature: float | None = None
-    humidity: float | None = None
-    battery: int | None = None
+    mac: bytes = b""
+    values: Mapping[Quantity, float] = field(default_factory=dict)
     needs_key: bool = False
+
+    @property
+    def address(self) -> str | None:
+        """The address inside the frame, as Bluetooth stacks spell it."""
+        return self.mac.hex(":").upper() or None
+
+    @property
+    def temperature(self) -> float | None:
+        """In °C, where the frame carries it."""
+        return self.values.get("temperature")
+
+    @property
+    def humidity(self) -> float | None:
+        """In %, where the frame carries it."""
+        return self.values.get("humidity")
+
+    @property
+    def battery(self) -> float | None:
+        """In %, where the frame carries it."""
+        return self.values.get("battery")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from hk_bridge.model import Reading
-
-Quantity = Literal["temperature", "humidity", "battery"]
+from hk_bridge.model import Quantity, Reading
 
 #: What a room can have, in °C, % and %. A value outside is damage, not weather.
 PLAUSIBLE: Final[Mapping[Quantity, tuple[float, float]]] = {
@@ -61,7 +59,10 @@ class Sensor:
         self.timeout = timeout
         self.product_id: int | None = None
         self.refused = 0
-        self._offsets = {"temperature": temperature_offset, "humidity": humidity_offset}
+        self._offsets: dict[Quantity, float] = {
+            "temperature": temperature_offset,
+            "humidity": humidity_offset,
+        }
         self._low_battery = low_battery
         self._last: dict[Quantity, Measurement] = {}
         self._counter: int | None = None
@@ -87,13 +88,11 @@ class Sensor:
         repeated = (
             reading.counter is not None
             and reading.counter == self._counter
-            and at - self._heard < self.timeout
+            and self._is_recent(self._heard, at)
         )
         self._counter, self._heard = reading.counter, at
-        for quantity, (low, high) in PLAUSIBLE.items():
-            value: float | None = getattr(reading, quantity)
-            if value is None:
-                continue
+        for quantity, value in reading.values.items():
+            low, high = PLAUSIBLE[quantity]
             if not low <= value <= high:
                 self.refused += not repeated
             elif not repeated:
@@ -122,10 +121,16 @@ class Sensor:
 
     def _live(self, quantity: Quantity, now: float) -> float | None:
         known = self._last.get(quantity)
-        if known is None or (quantity in _AGEING and now - known.at >= self.timeout):
+        if known is None:
+            return None
+        if quantity in _AGEING and not self._is_recent(known.at, now):
             return None
         offset = self._offsets.get(quantity)
         if not offset:
             return known.value
         low, high = PLAUSIBLE[quantity]
         return round(min(max(known.value + offset, low), high), 1)
+
+    def _is_recent(self, at: float, now: float) -> bool:
+        """The same sum as in `expires`: a difference can round to the other side."""
+        return now < at + self.timeout

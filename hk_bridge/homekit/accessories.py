@@ -227,11 +227,12 @@ class LampAccessory(_HouseAccessory):
 
 
 def _show(characteristic: Characteristic, value: float | None) -> None:
-    """Set a value; None, which HAP-python would refuse, is set beside its checks.
+    """Set a value and tell subscribers of it.
 
-    That a value became unknown is no event: HomeKit has no value to send for it.
+    HAP-python's set_value would round 39.4 to its step, and get 39.40000000000001, and
+    refuse None. That a value became unknown is no event: HAP has no value to send for it.
     """
-    if value is None:
-        characteristic.value = None
-    else:
-        characteristic.set_value(value)
+    if characteristic.value != value:
+        characteristic.value = value
+        if value is not None:
+            characteristic.notify()

@@ -47,16 +47,21 @@ class Network:
             return cls((), _ordered(outside) or (_LOOPBACK,))
         chosen: list[str] = []
         for name in bind:
-            found = adapters.get(name) or ([name] if _is_address(name) else None)
-            if not found:
-                known = ", ".join(sorted(name for name, found in adapters.items() if found))
-                raise LinkError(
-                    f'"{name}" is neither an address nor an interface that has one. '
-                    f"Interfaces here: {known}"
+            if (found := adapters.get(name)) is not None:
+                chosen += found
+            elif _is_unspecified(name) or any(name in own for own in adapters.values()):
+                chosen.append(name)
+            else:
+                known = "; ".join(
+                    f"{adapter} ({', '.join(own)})"
+                    for adapter, own in adapters.items()
+                    if own
                 )
-            chosen += found
-        anywhere = [a for a in chosen if ipaddress.ip_address(a).is_unspecified]
-        if anywhere:
+                raise LinkError(
+                    f'"{name}" is neither an interface here nor an address of one. '
+                    f"There are: {known}"
+                )
+        if not chosen or any(_is_unspecified(address) for address in chosen):
             return cls(_ordered(chosen), cls.find(()).advertised)
         return cls(_ordered(chosen), _ordered(chosen))
 
@@ -103,12 +108,12 @@ def _plain(ip: str | tuple[str, int, int]) -> str | None:
     return None if ipaddress.ip_address(ip[0].partition("%")[0]).is_link_local else ip[0]
 
 
-def _is_address(text: str) -> bool:
+def _is_unspecified(text: str) -> bool:
+    """Whether it is 0.0.0.0 or ::, which stand for all addresses."""
     try:
-        ipaddress.ip_address(text)
+        return ipaddress.ip_address(text).is_unspecified
     except ValueError:
         return False
-    return True
 
 
 def _ordered(addresses: list[str]) -> tuple[str, ...]:

@@ -140,12 +140,19 @@ class PairSetup:
 
 
 def decode(data: bytes) -> dict[bytes, bytes]:
-    """TLV bytes as a dictionary. Raises ValueError where they are truncated."""
-    try:
-        decoded: dict[bytes, bytes] = tlv.decode(data)
-    except IndexError:
-        raise ValueError("truncated TLV") from None
-    return decoded
+    """TLV bytes as a dictionary, fragments put together.
+
+    Raises ValueError where they are truncated; HAP-python's decoder takes what is there.
+    """
+    values: dict[bytes, bytes] = {}
+    offset = 0
+    while offset < len(data):
+        kind, value_at = data[offset : offset + 1], offset + 2
+        if value_at > len(data) or value_at + data[offset + 1] > len(data):
+            raise ValueError("truncated TLV")
+        offset = value_at + data[offset + 1]
+        values[kind] = values.get(kind, b"") + data[value_at:offset]
+    return values
 
 
 def state_of(request: Mapping[bytes, bytes]) -> int | None:

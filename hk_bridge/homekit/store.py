@@ -123,7 +123,8 @@ class Identity:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`.
 
-        Raises ValueError, TypeError, KeyError or AttributeError for anything else.
+        Raises ValueError, TypeError, KeyError, AttributeError or OverflowError for
+        anything else.
         """
         aids = {str(identity): int(aid) for identity, aid in data["aids"].items()}
         taken = [_BRIDGE_AID, *aids.values()]
@@ -138,7 +139,7 @@ class Identity:
             setup_code=_text(data["setupCode"]),
             setup_id=_text(data["setupId"]),
             config_number=int(data["configNumber"]),
-            database_hash=data["databaseHash"],
+            database_hash=_optional_text(data["databaseHash"]),
             failed_attempts=int(data["failedAttempts"]),
             pairings=tuple(
                 Pairing(
@@ -150,7 +151,7 @@ class Identity:
             ),
             aids=aids,
             next_aid=next_aid,
-            adopted_address=data["adoptedAddress"],
+            adopted_address=_optional_text(data["adoptedAddress"]),
         )
 
 
@@ -259,3 +260,7 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError("no text")
     return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final
 
@@ -23,11 +24,9 @@ from bleak.exc import (
 )
 
 from hk_bridge.errors import LinkError
+from hk_bridge.model import Advertisement
 
 _LOG = logging.getLogger(__name__)
-
-#: (address, service data by 16-bit UUID, RSSI in dBm)
-OnAdvert = Callable[[str, Mapping[int, bytes], int | None], None]
 
 _PASSIVE: Final = "listening (passive scan)"
 _ACTIVE: Final = (
@@ -90,7 +89,7 @@ class BluetoothLink:
     def __init__(
         self,
         wanted: Container[str],
-        on_advert: OnAdvert,
+        on_advert: Callable[[Advertisement], None],
         uuids: Mapping[str, int],
         product_ids: Iterable[int],
     ) -> None:
@@ -141,7 +140,11 @@ class BluetoothLink:
             if uuid in self._uuids
         }
         if service_data:
-            self._on_advert(device.address, service_data, advertisement.rssi)
+            self._on_advert(
+                Advertisement(
+                    device.address, service_data, advertisement.rssi, time.monotonic()
+                )
+            )
 
 
 async def _stop(scanner: BleakScanner) -> None:
@@ -155,7 +158,7 @@ async def _stop(scanner: BleakScanner) -> None:
 def _explain(error: BleakError | OSError) -> str:
     """What is wrong in a person's words, and what to type."""
     if isinstance(error, BleakBluetoothNotAvailableError):
-        return _NOT_AVAILABLE.get(error.reason, str(error))
+        return _NOT_AVAILABLE.get(error.reason, str(error.args[0]))
     if isinstance(error, BleakDBusError) and error.dbus_error in _NO_BLUEZ_ERRORS:
         return _NO_BLUEZ
     if isinstance(error, OSError):

@@ -31,6 +31,10 @@ _CHECK_SECONDS: Final = 1.0
 #: A port that takes longer than this for nine bytes hangs.
 _WRITE_TIMEOUT: Final = 2.0
 
+#: How long the end of a link waits for its port to be closed: a network serial server
+#: takes seconds at times, a line about as long as it takes to send what it holds.
+_CLOSE_SECONDS: Final = 1.0
+
 #: What a person can do about an error of the system.
 _HINTS: Final = {
     errno.ENOENT: "is not there. Is the adapter plugged in? See: ls -l /dev/serial/by-id",
@@ -103,7 +107,12 @@ class SerialLink:
         Calls `connected` once the port is open. Raises LinkError when it cannot be
         opened or is lost.
         """
-        line = await _in_thread(self._open)
+        opening = _in_thread(self._open)
+        try:
+            line = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unwanted)
+            raise
         try:
             self._levels.clear()
             self._pending.clear()
@@ -114,7 +123,9 @@ class SerialLink:
             raise LinkError(f"{self.name} {_reason(error)}") from error
         finally:
             self._is_open = False
-            _close(line)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await _in_thread(partial(_close, line))
 
     def _open(self) -> Line:
         is_device = "://" not in self._port
@@ -148,11 +159,12 @@ class SerialLink:
         return LevelFrame(channel, (first, second), self._ramp)
 
 
-async def _in_thread(call: Callable[[], Result]) -> Result:
+def _in_thread(call: Callable[[], Result]) -> asyncio.Future[Result]:
     """The result of a call that may block, made in a thread that nobody waits for.
 
     A network serial server that hangs would otherwise hold up the end of the program:
-    the executor of asyncio joins its threads.
+    the executor of asyncio joins its threads. Whatever the call raises, the future has:
+    for some URLs that is more than LinkError and OSError.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
@@ -160,18 +172,16 @@ async def _in_thread(call: Callable[[], Result]) -> Result:
     def work() -> None:
         try:
             settle = partial(_settle, future, call(), None)
-        except (LinkError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 # it is raised where it is awaited
             settle = partial(_settle, future, None, error)
         with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
             loop.call_soon_threadsafe(settle)
 
     threading.Thread(target=work, name="serial port", daemon=True).start()
-    return await future
+    return future
 
 
-def _settle(
-    future: asyncio.Future[Any], result: object, error: LinkError | OSError | None
-) -> None:
+def _settle(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
     if future.done():
         return
     if error is None:
@@ -192,6 +202,12 @@ def _close(line: Line) -> None:
         line.close()
     except OSError as error:
         _LOG.debug("the port did not close cleanly: %s", error)
+
+
+def _close_unwanted(opening: asyncio.Future[Line]) -> None:
+    """Close a port that was opened when nobody waited for it any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        _in_thread(partial(_close, opening.result()))
 
 
 def _reason(error: Exception) -> str:

@@ -12,10 +12,12 @@ import logging
 import os
 import random
 import termios
+import time
 import tty
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from hk_bridge.model import Advertisement
 from hk_bridge.protocols import mibeacon
 from hk_bridge.protocols.wxdm2 import FrameHunter
 
@@ -41,7 +43,7 @@ class SimulatedRadio:
     def __init__(
         self,
         addresses: Iterable[str],
-        on_advert: Callable[[str, Mapping[int, bytes], int | None], None],
+        on_advert: Callable[[Advertisement], None],
     ) -> None:
         self._frames = {
             address: _frames(address, random.Random(address))  # noqa: S311 # weather, no secret
@@ -56,7 +58,14 @@ class SimulatedRadio:
             for address, frames in self._frames.items():
                 for service_data in next(frames):
                     for _ in range(_REPEATS):
-                        self._on_advert(address, {mibeacon.UUID: service_data}, _RSSI)
+                        self._on_advert(
+                            Advertisement(
+                                address,
+                                {mibeacon.UUID: service_data},
+                                _RSSI,
+                                time.monotonic(),
+                            )
+                        )
             await asyncio.sleep(_BROADCAST_SECONDS)
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from hk_bridge.errors import DecodeError
-from hk_bridge.model import Reading
+from hk_bridge.model import Quantity, Reading
 
 Result = TypeVar("Result")
 
@@ -39,7 +39,7 @@ _OBJECT: Final = struct.Struct("<HB")
 _MAC_LENGTH: Final = 6
 
 #: Object type → layout and, for each number in it, the quantity and its divisor.
-_OBJECTS: Final[dict[int, tuple[struct.Struct, tuple[tuple[str, int], ...]]]] = {
+_OBJECTS: Final[dict[int, tuple[struct.Struct, tuple[tuple[Quantity, int], ...]]]] = {
     0x1004: (struct.Struct("<h"), (("temperature", 10),)),
     0x1006: (struct.Struct("<H"), (("humidity", 10),)),
     0x100A: (struct.Struct("<B"), (("battery", 1),)),
@@ -85,10 +85,12 @@ class MiBeaconFrame:
             start, objects = _first_that_fits(
                 lambda start: (start, tuple(_objects(data, start))), body, capability
             )
+        elif capability is not None and capability & _IO_INCLUDED:
+            start = min(body + max(_IO_LENGTHS), len(data))
         return cls(
             product_id,
             counter,
-            _spell(mac) if mac else None,
+            mac.hex(":").upper() or None,
             capability,
             data[body:start],
             objects,
@@ -100,7 +102,7 @@ class MiBeaconFrame:
         control, parts = self.control, [b""]
         if self.address is not None:
             control |= MAC_INCLUDED
-            parts.append(_reverse(self.address))
+            parts.append(bytes.fromhex(self.address.replace(":", ""))[::-1])
         if self.capability is not None:
             control |= CAPABILITY_INCLUDED
             parts.append(bytes([self.capability]) + self.io_capability)
@@ -122,16 +124,22 @@ def decode(
     Raises DecodeError for bytes that are no frame, and for a wrong key.
     """
     control, product_id, counter, mac, capability, body = _layout(data)
-    sender = _spell(mac) if mac else None
     if not control & OBJECT_INCLUDED:
-        return Reading("mibeacon", product_id, counter, sender)
-    key = b""
+        return Reading("mibeacon", product_id, counter, mac)
     if control & ENCRYPTED:
         if bind_key is None:
-            return Reading("mibeacon", product_id, counter, sender, needs_key=True)
-        key, mac = bind_key, mac or _reverse(address or "")
-    values = _first_that_fits(lambda start: _open(data, start, mac, key), body, capability)
-    return Reading("mibeacon", product_id, counter, sender, **values)  # type: ignore[arg-type] # the battery, an int, is not divided
+            return Reading("mibeacon", product_id, counter, mac, needs_key=True)
+        sender = mac or _mac_of(address or "")
+        values = _first_that_fits(
+            lambda start: _values(_decrypt(data, start, sender[::-1], bind_key), start),
+            body,
+            capability,
+        )
+    elif capability is None:
+        values = _values(data, body)
+    else:
+        values = _first_that_fits(lambda start: _values(data, start), body, capability)
+    return Reading("mibeacon", product_id, counter, mac, values)
 
 
 def encode_values(
@@ -143,7 +151,11 @@ def encode_values(
 
     Temperature and humidity together go into the one object that holds both.
     """
-    given = {"temperature": temperature, "humidity": humidity, "battery": battery}
+    given: dict[Quantity, float | None] = {
+        "temperature": temperature,
+        "humidity": humidity,
+        "battery": battery,
+    }
     open_quantities = {name for name, value in given.items() if value is not None}
     objects = []
     for kind, (layout, quantities) in sorted(
@@ -158,7 +170,7 @@ def encode_values(
 
 
 def _layout(data: bytes) -> tuple[int, int, int, bytes, int | None, int]:
-    """(control, product id, counter, MAC as sent, capability, where the rest begins)."""
+    """(control, product id, counter, MAC, capability, where the rest begins)."""
     try:
         control, product_id, counter = _HEADER.unpack_from(data)
     except struct.error:
@@ -167,7 +179,7 @@ def _layout(data: bytes) -> tuple[int, int, int, bytes, int | None, int]:
         ) from None
     offset, mac, capability = _HEADER.size, b"", None
     if control & MAC_INCLUDED:
-        mac = data[offset : offset + _MAC_LENGTH]
+        mac = data[offset : offset + _MAC_LENGTH][::-1]
         offset += _MAC_LENGTH
     if control & CAPABILITY_INCLUDED:
         capability = data[offset] if offset < len(data) else None
@@ -192,13 +204,13 @@ def _objects(data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
         raise DecodeError("the frame ends inside an object")
 
 
-def _values(data: bytes, offset: int) -> dict[str, float]:
+def _values(data: bytes, offset: int) -> dict[Quantity, float]:
     """What the known ones of the objects from `offset` on say, by quantity.
 
     Walks the objects itself: every advert of every sensor comes through here, and half
     of the time of `_objects` goes into handing them over.
     """
-    values = {}
+    values: dict[Quantity, float] = {}
     end = len(data)
     while offset < end:
         try:
@@ -222,11 +234,6 @@ def _values(data: bytes, offset: int) -> dict[str, float]:
     if offset > end:
         raise DecodeError("the frame ends inside an object")
     return values
-
-
-def _open(data: bytes, start: int, mac: bytes, key: bytes) -> dict[str, float]:
-    """The values behind `start`, decrypted where there is a key."""
-    return _values(_decrypt(data, start, mac, key) if key else data, start)
 
 
 def _first_that_fits(
@@ -280,9 +287,9 @@ def _decrypt_legacy(data: bytes, body: int, mac: bytes, key: bytes) -> bytes:
     return plain
 
 
-def _spell(mac: bytes) -> str:
-    return mac[::-1].hex(":").upper()
-
-
-def _reverse(address: str) -> bytes:
-    return bytes.fromhex(address.replace(":", ""))[::-1]
+def _mac_of(address: str) -> bytes:
+    """The bytes of an address as it is written; none for what macOS shows instead."""
+    try:
+        return bytes.fromhex(address.replace(":", ""))
+    except ValueError:
+        return b""

@@ -1,0 +1,368 @@
+"""A real controller over real sockets and mDNS: what a person with an iPhone would do."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import pytest
+from aiohomekit.controller.ip import IpController, IpPairing
+from aiohomekit.exceptions import AuthenticationError
+from hk_bridge.homekit.store import Identity
+from tests.e2e.conftest import (
+    PATIENCE,
+    ROOM_1,
+    ROOM_2,
+    SENSORS,
+    Bridge,
+    dimmer,
+    pair,
+    until,
+)
+
+BRIDGE, ROOM_1_AID, ROOM_2_AID, CEILING, MIRROR = 1, 2, 3, 4, 5
+
+NAME, MODEL, SERIAL, FIRMWARE, IDENTIFY = 5, 4, 6, 7, 2
+TEMPERATURE, TEMPERATURE_ACTIVE, TEMPERATURE_LOW_BATTERY = 33, 35, 36
+HUMIDITY, HUMIDITY_ACTIVE = 49, 51
+BATTERY, LOW_BATTERY = 65, 67
+ON, BRIGHTNESS = 81, 82
+
+NO_RESPONSE = -70402
+
+#: LYWSDCGQ, counter 190: 20.4 °C and 39.4 %; 191: 20.5 °C; 192: battery 93 %.
+CLIMATE = "5020aa01be65aed0a8654c0d1004cc008a01"
+WARMER = "5020aa01bf65aed0a8654c041002cd00"
+FULL_BATTERY = "5020aa01c065aed0a8654c0a10015d"
+FROST = "5020aa01c165aed0a8654c04100285ff"
+
+
+async def read(pairing: IpPairing, *ids: tuple[int, int]) -> list[Any]:
+    """The values, or the status of those that have none."""
+    answer = await pairing.get_characteristics(ids)
+    return [answer[i].get("value", answer[i].get("status")) for i in ids]
+
+
+def database(accessories: list[dict[str, Any]]) -> dict[tuple[int, int], dict[str, Any]]:
+    return {
+        (accessory["aid"], characteristic["iid"]): characteristic
+        for accessory in accessories
+        for service in accessory["services"]
+        for characteristic in service["characteristics"]
+    }
+
+
+async def test_a_person_pairs_lists_and_reads_the_whole_house(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+
+    listed = database(await pairing.list_accessories_and_characteristics())
+    names = {aid: listed[aid, NAME]["value"] for aid, iid in listed if iid == NAME}
+    assert names == {
+        BRIDGE: "HK Bridge",
+        ROOM_1_AID: "Room 1",
+        ROOM_2_AID: "Room 2",
+        CEILING: "Ceiling Light",
+        MIRROR: "Mirror Light",
+    }
+    # Nothing has been heard: unknown values are null here and no response when read.
+    for iid in (TEMPERATURE, HUMIDITY, BATTERY, LOW_BATTERY, TEMPERATURE_LOW_BATTERY):
+        assert listed[ROOM_1_AID, iid]["value"] is None
+    unknown = await read(
+        pairing, (ROOM_1_AID, TEMPERATURE), (ROOM_1_AID, HUMIDITY), (ROOM_1_AID, BATTERY)
+    )
+    assert unknown == [NO_RESPONSE] * 3
+    assert await read(pairing, (ROOM_1_AID, TEMPERATURE_ACTIVE)) == [False]
+
+    await bridge.hear(ROOM_1, CLIMATE)
+    await bridge.hear(ROOM_1, FULL_BATTERY)
+    ids = [
+        (ROOM_1_AID, iid)
+        for iid in (TEMPERATURE, HUMIDITY, BATTERY, LOW_BATTERY, TEMPERATURE_ACTIVE)
+    ]
+    assert await read(pairing, *ids) == [20.4, 39.4, 93, 0, True]
+    # Only the sensor with that address was meant.
+    assert await read(pairing, (ROOM_2_AID, TEMPERATURE)) == [NO_RESPONSE]
+    about = [(ROOM_1_AID, iid) for iid in (MODEL, SERIAL, FIRMWARE)]
+    assert await read(pairing, *about) == ["LYWSDCGQ", ROOM_1, "0.1.0"]
+
+    temperature = listed[ROOM_1_AID, TEMPERATURE]
+    assert (temperature["minValue"], temperature["maxValue"]) == (-40, 85)
+    assert temperature["minStep"] == listed[ROOM_1_AID, HUMIDITY]["minStep"] == 0.1
+
+
+async def test_a_stranger_and_nonsense_change_nothing(
+    bridge: Bridge, controller: IpController, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await bridge.hear("AA:BB:CC:DD:EE:FF", CLIMATE)
+    for nonsense in ("", "50", "5020aa01be65aed0a8654c0d1004cc", "ff" * 31):
+        await bridge.hear(ROOM_1, nonsense)
+    assert await read(pairing, (ROOM_1_AID, TEMPERATURE)) == [NO_RESPONSE]
+    await bridge.hear(ROOM_1, CLIMATE)
+    assert await read(pairing, (ROOM_1_AID, TEMPERATURE)) == [20.4]
+    complaints = [r.message for r in caplog.records if "cannot be read" in r.message]
+    assert len(complaints) == 1
+    assert complaints[0].startswith("Room 1: ")
+
+
+async def test_an_advert_is_pushed_to_a_subscriber(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await bridge.hear(ROOM_1, CLIMATE)
+    pushed: dict[tuple[int, int], Any] = {}
+    pairing.dispatcher_connect(
+        lambda event: pushed.update({key: item["value"] for key, item in event.items()})
+    )
+    await pairing.subscribe([(ROOM_1_AID, TEMPERATURE), (ROOM_1_AID, HUMIDITY)])
+    await bridge.hear(ROOM_1, WARMER)
+    await until(lambda: pushed)
+    assert pushed == {(ROOM_1_AID, TEMPERATURE): 20.5}
+    await bridge.hear(ROOM_1, FROST)
+    await until(lambda: pushed[ROOM_1_AID, TEMPERATURE] != 20.5)
+    assert pushed == {(ROOM_1_AID, TEMPERATURE): -12.3}
+
+
+async def test_writes_come_out_of_the_serial_port_as_exact_frames(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    frames = bridge.board.frames
+    steps: list[tuple[list[tuple[int, int, Any]], list[str], list[Any]]] = [
+        ([(CEILING, ON, True)], ["0a ff 55 01 ff 00 05 dc 0a"], [True, 100, False, 100]),
+        (
+            [(CEILING, BRIGHTNESS, 40)],
+            ["0a ff 55 01 66 00 05 dc 0a"],
+            [True, 40, False, 100],
+        ),
+        ([(MIRROR, BRIGHTNESS, 1)], ["0a ff 55 02 66 03 05 dc 0a"], [True, 40, True, 1]),
+        ([(CEILING, ON, False)], ["0a ff 55 01 00 03 05 dc 0a"], [False, 40, True, 1]),
+        ([(CEILING, ON, 1)], ["0a ff 55 01 66 03 05 dc 0a"], [True, 40, True, 1]),
+        (
+            [(CEILING, ON, True), (CEILING, BRIGHTNESS, 80)],
+            ["0a ff 55 01 cc 03 05 dc 0a"],
+            [True, 80, True, 1],
+        ),
+        (
+            [(MIRROR, ON, False), (MIRROR, BRIGHTNESS, 70)],
+            ["0a ff 55 02 cc 00 05 dc 0a"],
+            [True, 80, False, 70],
+        ),
+        (
+            [(CEILING, BRIGHTNESS, 0)],
+            ["0a ff 55 01 00 00 05 dc 0a"],
+            [False, 80, False, 70],
+        ),
+        (
+            [(CEILING, ON, True), (MIRROR, ON, True)],
+            ["0a ff 55 01 cc b2 05 dc 0a", "0a ff 55 02 cc b2 05 dc 0a"],
+            [True, 80, True, 70],
+        ),
+        # The same again changes nothing, and so says nothing.
+        ([(CEILING, ON, True), (CEILING, BRIGHTNESS, 80)], [], [True, 80, True, 70]),
+    ]
+    lamps = [(CEILING, ON), (CEILING, BRIGHTNESS), (MIRROR, ON), (MIRROR, BRIGHTNESS)]
+    expected: list[str] = []
+    for writes, sent, state in steps:
+        assert await pairing.put_characteristics(writes) == {}
+        expected += sent
+        await until(partial(_reached, frames, len(expected)))
+        assert [frame.hex(" ") for frame in frames] == expected
+        assert await read(pairing, *lamps) == state
+
+
+def _reached(frames: list[bytes], count: int) -> bool:
+    return len(frames) >= count
+
+
+async def test_another_controller_is_told_what_a_write_made_of_the_lamp(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    other = IpPairing(controller, pairing.pairing_data)
+    controller.pairings["other"] = other
+    await pairing.put_characteristics([(CEILING, BRIGHTNESS, 60)])
+    told: dict[tuple[int, int], Any] = {}
+    other.dispatcher_connect(
+        lambda event: told.update({key: item["value"] for key, item in event.items()})
+    )
+    await other.list_accessories_and_characteristics()
+    await other.subscribe([(CEILING, ON), (CEILING, BRIGHTNESS)])
+    await pairing.put_characteristics([(CEILING, BRIGHTNESS, 0)])
+    await until(lambda: (CEILING, ON) in told)
+    assert told[CEILING, ON] is False
+    assert told.get((CEILING, BRIGHTNESS), 60) == 60
+
+
+async def test_a_lamp_without_its_line_refuses_and_keeps_its_old_value(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await pairing.put_characteristics([(CEILING, BRIGHTNESS, 40)])
+    await until(lambda: bridge.board.frames)
+    bridge.board.unplug()
+
+    async def refused() -> bool:
+        answer = await pairing.put_characteristics([(CEILING, BRIGHTNESS, 90)])
+        return answer.get((CEILING, BRIGHTNESS), {}).get("status") == NO_RESPONSE
+
+    async with asyncio.timeout(PATIENCE):
+        while not await refused():  # noqa: ASYNC110 # each try is a write
+            await asyncio.sleep(0.05)
+    assert await read(pairing, (CEILING, ON)) == [NO_RESPONSE]
+    # The sensors do not care.
+    await bridge.hear(ROOM_1, CLIMATE)
+    assert await read(pairing, (ROOM_1_AID, TEMPERATURE)) == [20.4]
+
+
+async def test_identify_blinks_the_lamp_and_puts_it_back(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await pairing.put_characteristics([(CEILING, BRIGHTNESS, 40)])
+    await until(lambda: bridge.board.frames)
+    await pairing.put_characteristics([(CEILING, IDENTIFY, True)])
+    await until(lambda: len(bridge.board.frames) == 7)
+    levels = [frame[4] for frame in bridge.board.frames]
+    assert levels == [0x66, 0, 0x66, 0, 0x66, 0, 0x66]
+    assert await read(pairing, (CEILING, ON), (CEILING, BRIGHTNESS)) == [True, 40]
+
+
+async def test_a_write_ends_the_blinking(bridge: Bridge, controller: IpController) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await until(lambda: bridge.board.opened)
+    await pairing.put_characteristics([(CEILING, IDENTIFY, True)])
+    await until(lambda: bridge.board.frames)
+    await pairing.put_characteristics([(CEILING, BRIGHTNESS, 20)])
+    await until(lambda: bridge.board.frames[-1][4] == 0x33)
+    count = len(bridge.board.frames)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1.2):
+            await until(lambda: len(bridge.board.frames) > count)
+
+
+async def test_a_restart_keeps_pairing_aids_code_and_last_values(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    before = bridge.identity
+    pairing = await pair(controller, before)
+    await bridge.hear(ROOM_1, CLIMATE)
+    await pairing.put_characteristics([(MIRROR, BRIGHTNESS, 30)])
+    listed = await pairing.list_accessories_and_characteristics()
+    await until(lambda: bridge.board.frames)
+    config_number = bridge.identity.config_number
+    await bridge.stop()
+    bridge.board.frames.clear()
+
+    await bridge.start()
+    after = bridge.identity
+    assert (after.device_id, after.setup_code, after.setup_id, after.aids) == (
+        before.device_id,
+        before.setup_code,
+        before.setup_id,
+        before.aids,
+    )
+    assert after.config_number == config_number
+    again = await pairing.list_accessories_and_characteristics()
+    assert list(database(again)) == list(database(listed))
+    assert await read(pairing, (ROOM_1_AID, TEMPERATURE), (MIRROR, BRIGHTNESS)) == [
+        20.4,
+        30,
+    ]
+    # What was last accepted is sent again; of the other lamp nothing was ever accepted.
+    await until(lambda: bridge.board.frames)
+    assert [frame.hex(" ") for frame in bridge.board.frames] == [
+        "0a ff 55 02 00 4c 05 dc 0a"
+    ]
+
+
+async def test_unpairing_opens_the_bridge_for_another_home(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    assert [p.admin for p in bridge.identity.pairings] == [True]
+    await pairing.remove_pairing(pairing.pairing_data["iOSPairingId"])
+    assert not bridge.identity.pairings
+    discovery = await controller.async_find(bridge.identity.device_id)
+    await until(lambda: controller.discoveries[discovery.description.id].paired is False)
+    again = await pair(controller, bridge.identity)
+    assert await again.list_accessories_and_characteristics()
+
+
+async def test_a_wrong_code_does_not_pair_and_is_counted(
+    bridge: Bridge, controller: IpController
+) -> None:
+    bridge.write(SENSORS, pin="031-45-154")
+    await bridge.start()
+    identity = bridge.identity
+    assert identity.setup_code == "031-45-154"
+    discovery = await controller.async_find(identity.device_id, timeout=PATIENCE)
+    finish = await discovery.async_start_pairing("thief")
+    with pytest.raises(AuthenticationError):
+        await finish("031-45-155")
+    assert bridge.identity.pairings == ()
+    assert bridge.identity.failed_attempts == 1
+    await pair(controller, identity)
+    assert bridge.identity.failed_attempts == 0
+
+
+async def test_a_value_that_is_too_old_is_no_longer_shown(
+    bridge: Bridge, controller: IpController
+) -> None:
+    bridge.write([{**SENSORS[0], "timeout": 1 / 60}, dimmer(bridge.board.port)])
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    pushed: dict[tuple[int, int], Any] = {}
+    pairing.dispatcher_connect(
+        lambda event: pushed.update({key: item["value"] for key, item in event.items()})
+    )
+    await pairing.list_accessories_and_characteristics()
+    await bridge.hear(ROOM_1, FULL_BATTERY)
+    await bridge.hear(ROOM_1, CLIMATE)
+    await pairing.subscribe([(ROOM_1_AID, TEMPERATURE_ACTIVE), (ROOM_1_AID, TEMPERATURE)])
+    await until(lambda: pushed.get((ROOM_1_AID, TEMPERATURE_ACTIVE)) is False)
+    ids = [(ROOM_1_AID, iid) for iid in (TEMPERATURE, HUMIDITY, HUMIDITY_ACTIVE, BATTERY)]
+    assert await read(pairing, *ids) == [NO_RESPONSE, NO_RESPONSE, False, 93]
+    listed = database(await pairing.list_accessories_and_characteristics())
+    assert listed[ROOM_1_AID, TEMPERATURE]["value"] is None
+    await bridge.hear(ROOM_1, WARMER)
+    assert await read(pairing, (ROOM_1_AID, TEMPERATURE)) == [20.5]
+
+
+async def test_the_only_sensor_adopts_the_first_one_heard_and_keeps_it(
+    bridge: Bridge, controller: IpController, caplog: pytest.LogCaptureFixture
+) -> None:
+    bridge.write([{"accessory": "Hygrotermograph", "name": "Temperature & Humidity"}])
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await bridge.hear(ROOM_1, "1020aa01a664aed0a8654c04")  # no value: nothing to adopt
+    assert await read(pairing, (ROOM_1_AID, TEMPERATURE)) == [NO_RESPONSE]
+    await bridge.hear(ROOM_1, CLIMATE)
+    await bridge.hear(ROOM_2, "5020aa010061a1d4b3342c041002ff00")
+    ids = [(ROOM_1_AID, TEMPERATURE), (ROOM_1_AID, SERIAL)]
+    assert await read(pairing, *ids) == [20.4, ROOM_1]
+    aid: Identity = bridge.identity
+    assert aid.aids == {f"sensor:{ROOM_1}": ROOM_1_AID}
+    await bridge.stop()
+    await bridge.start()
+    await bridge.hear(ROOM_2, "5020aa010161a1d4b3342c041002ff00")
+    await bridge.hear(ROOM_1, WARMER)
+    assert await read(pairing, (ROOM_1_AID, TEMPERATURE)) == [20.5]
+    # Written into the file, it is still the same accessory.
+    await bridge.stop()
+    bridge.write(SENSORS)
+    await bridge.start()
+    assert bridge.identity.aids == {f"sensor:{ROOM_1}": ROOM_1_AID, f"sensor:{ROOM_2}": 3}

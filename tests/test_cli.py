@@ -1,0 +1,392 @@
+"""The commands as a person types them, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).parent.parent / "accessories.json"
+COMMAND = [sys.executable, "-m", "hk_bridge"]
+PATIENCE = 30
+
+
+def environment(tmp_path: Path, **more: str) -> dict[str, str]:
+    """A home of its own, and nothing of ours in the environment."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"STATE_DIRECTORY", "HK_BRIDGE_CONFIG", "XDG_STATE_HOME"}
+    }
+    return {**clean, "HOME": str(tmp_path), **more}
+
+
+def call(
+    tmp_path: Path, *arguments: str, stdin: str = "", **env: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=tmp_path,
+        env=environment(tmp_path, **env),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running(tmp_path: Path, *arguments: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """`hk-bridge run`, once it accepts controllers."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--bind", "127.0.0.1", "--port", str(port), *arguments],
+        cwd=tmp_path,
+        env=environment(tmp_path, **env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for_port(port, process)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=PATIENCE)
+
+
+def wait_for_port(port: int, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"not listening: {process.communicate()}")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A folder with the sample configuration."""
+    (tmp_path / "accessories.json").write_text(SAMPLE.read_text())
+    return tmp_path
+
+
+# -- run ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_at_once_with_exit_code_0(house: Path, number: int) -> None:
+    with running(house, "--simulate", "--state-dir", "state") as process:
+        begin = time.monotonic()
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, stderr
+        # Two seconds are promised; a busy machine gets more.
+        assert time.monotonic() - begin < 10
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert stderr.rstrip().endswith("stopped")
+
+
+def test_the_log_says_what_was_found_and_shows_no_setup_code(house: Path) -> None:
+    with running(house, "--simulate", "--state-dir", "state", "-vv") as process:
+        time_out = time.monotonic() + PATIENCE
+        assert process.stderr is not None
+        log = ""
+        while "Room 2: " not in log and time.monotonic() < time_out:
+            log += process.stderr.readline()
+        process.terminate()
+        log += process.communicate(timeout=PATIENCE)[1]
+    store = json.loads((house / "state" / "homekit.json").read_text())["bridges"][0]
+    assert "HK Bridge: 2 sensors, 2 lamps" in log
+    assert re.search(r"Room 1: \d+\.\d °C, \d+\.\d %", log)
+    assert "hk-bridge pairing show" in log
+    assert store["setupCode"] not in log
+    assert store["privateKey"] not in log
+
+
+def test_on_a_terminal_it_shows_setup_code_and_qr_code(house: Path) -> None:
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--simulate", "--bind", "127.0.0.1", "--port", str(free_port())],
+        cwd=house,
+        env=environment(house),
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(terminal)
+    shown = b""
+    end = time.monotonic() + PATIENCE
+    while b"Setup payload" not in shown and time.monotonic() < end:
+        if select.select([controller], [], [], 1)[0]:
+            shown += os.read(controller, 65536)
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+    os.close(controller)
+    text = shown.decode()
+    assert "HK Bridge is ready" in text
+    assert "▀" in text
+    assert re.search(r"Setup code: +\d{3}-\d{2}-\d{3}", text)
+
+
+def test_a_second_bridge_on_the_same_state_is_a_clear_error(house: Path) -> None:
+    with running(house, "--simulate", "--state-dir", "state"):
+        second = call(house, "run", "--simulate", "--state-dir", "state")
+    assert second.returncode == 1
+    assert "in use by another hk-bridge" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_port_in_use_is_a_clear_error(house: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        result = call(house, "run", "--simulate", "--bind", "127.0.0.1", "--port", port)
+    assert result.returncode == 1
+    assert f"port {port} is in use by another program" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_address_that_no_interface_has_is_a_clear_error(house: Path) -> None:
+    for address, words in (("192.0.2.1", "neither"), ("nowhere0", "lo (127.0.0.1")):
+        result = call(house, "run", "--simulate", "--bind", address)
+        assert result.returncode == 1
+        assert words in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_without_radio_and_serial_port_homekit_is_up_and_says_what_is_missing(
+    house: Path,
+) -> None:
+    env = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere/dbus"}
+    with running(house, "--state-dir", "state", **env) as process:
+        assert process.stderr is not None
+        log = ""
+        end = time.monotonic() + PATIENCE
+        while not ("ttyUSB0 is not there" in log and "D-Bus" in log):
+            assert time.monotonic() < end, log
+            log += process.stderr.readline()
+        process.terminate()
+        log += process.communicate(timeout=PATIENCE)[1]
+        assert process.returncode == 0
+    assert "Traceback" not in log
+    assert log.count("ttyUSB0 is not there") == 1
+
+
+def test_a_bad_configuration_ends_run_with_every_problem(tmp_path: Path) -> None:
+    (tmp_path / "accessories.json").write_text(
+        '{"accessories": [\n'
+        '{"accessory": "Hygrothermograph", "name": "A", "bindkey": "x"},\n'
+        '{"accessory": "Dimmer", "name": "B", "channels": []}]}'
+    )
+    result = call(tmp_path, "run", "--simulate")
+    assert result.returncode == 1
+    assert "accessories.json:2: accessories[0].bindkey" in result.stderr
+    assert "accessories.json:3: accessories[1]" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_wrong_option_is_wrong_use(house: Path) -> None:
+    assert call(house, "run", "--nonsense").returncode == 2
+    assert call(house, "run", "--port", "0").returncode == 2
+    assert call(house, "decode").returncode == 2
+    assert call(house, "decode", "--uuid", "xyz", "00").returncode == 2
+    assert call(house, "decode", "--bindkey", "ab", "00").returncode == 2
+
+
+# -- where the state is ---------------------------------------------------------------
+
+
+def test_the_state_is_where_the_option_says_else_the_environment_else_the_user(
+    house: Path,
+) -> None:
+    for arguments, env, place in (
+        (["--state-dir", "mine"], {"STATE_DIRECTORY": "systemd"}, "mine"),
+        ([], {"STATE_DIRECTORY": f"{house}/systemd:/other"}, "systemd"),
+        (["--simulate"], {"STATE_DIRECTORY": f"{house}/unit"}, "unit"),
+        ([], {"XDG_STATE_HOME": str(house / "xdg")}, "xdg/hk-bridge"),
+        (["--simulate"], {"XDG_STATE_HOME": str(house / "xdg")}, "xdg/hk-bridge-simulated"),
+    ):
+        assert call(house, "pairing", "show", *arguments, **env).returncode == 0
+        directory = house / place
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        assert stat.S_IMODE((directory / "homekit.json").stat().st_mode) == 0o600
+
+
+# -- pairing --------------------------------------------------------------------------
+
+
+def test_pairing_show_gives_the_same_code_payload_and_qr_code_each_time(
+    house: Path,
+) -> None:
+    first = call(house, "pairing", "show", "--state-dir", "state")
+    second = call(house, "pairing", "show", "--state-dir", "state")
+    assert first.returncode == 0
+    assert first.stdout == second.stdout
+    assert re.search(r"X-HM://[0-9A-Z]{9}[0-9A-Z]{4}\n", first.stdout)
+    assert "Not paired." in first.stdout
+    assert first.stderr == ""
+
+
+def test_pairing_show_takes_the_code_of_the_configuration(house: Path) -> None:
+    (house / "accessories.json").write_text(
+        '{"bridge": {"pin": "031-45-154"}, "accessories": []}'
+    )
+    shown = call(house, "pairing", "show", "--state-dir", "state").stdout
+    assert "Setup code:    031-45-154" in shown
+
+
+def test_pairing_reset_asks_first_and_is_refused_while_the_bridge_runs(house: Path) -> None:
+    state = ["--state-dir", "state"]
+    call(house, "pairing", "show", *state)
+    before = json.loads((house / "state" / "homekit.json").read_text())
+    assert call(house, "pairing", "reset", *state, stdin="n\n").returncode == 1
+    assert json.loads((house / "state" / "homekit.json").read_text()) == before
+    with running(house, "--simulate", *state):
+        refused = call(house, "pairing", "reset", "--yes", *state)
+        assert refused.returncode == 1
+        assert "in use by another hk-bridge" in refused.stderr
+    assert call(house, "pairing", "reset", "--yes", *state).returncode == 0
+    after = json.loads((house / "state" / "homekit.json").read_text())
+    assert after["bridges"][0]["deviceId"] != before["bridges"][0]["deviceId"]
+    assert after["bridges"][0]["setupCode"] == before["bridges"][0]["setupCode"]
+
+
+def test_a_damaged_store_is_an_error_that_names_the_file(house: Path) -> None:
+    state = house / "state"
+    call(house, "pairing", "show", "--state-dir", "state")
+    for name in ("homekit.json", "homekit.json.bak"):
+        (state / name).write_text("{")
+    for arguments in (
+        ["pairing", "show"],
+        ["run", "--simulate"],
+        ["pairing", "reset", "--yes"],
+    ):
+        result = call(house, *arguments, "--state-dir", "state")
+        assert result.returncode == 1
+        assert "homekit.json is damaged" in result.stderr
+        assert "Traceback" not in result.stderr
+    assert (state / "homekit.json").read_text() == "{"
+
+
+def test_a_store_saved_by_its_copy_is_used_and_said(house: Path) -> None:
+    shown = call(house, "pairing", "show", "--state-dir", "state").stdout
+    (house / "state" / "homekit.json").write_text("")
+    again = call(house, "pairing", "show", "--state-dir", "state")
+    assert again.stdout == shown
+    assert "homekit.json is damaged" in again.stderr
+    assert "homekit.json.bak is used" in again.stderr
+
+
+# -- check, schema, decode ------------------------------------------------------------
+
+
+def test_check_says_what_is_there_or_what_is_wrong(house: Path) -> None:
+    fine = call(house, "check")
+    assert (fine.returncode, fine.stderr) == (0, "")
+    assert fine.stdout == "accessories.json is fine: 2 sensors, 2 lamps\n"
+    (house / "bad.json").write_text('{"accessories": [{"accessory": "Dimmer"}]}')
+    for arguments, env in (
+        (["--config", "bad.json"], {}),
+        ([], {"HK_BRIDGE_CONFIG": "bad.json"}),
+    ):
+        bad = call(house, "check", *arguments, **env)
+        assert bad.returncode == 1
+        assert bad.stdout.startswith("error: bad.json:1: accessories[0]")
+        assert bad.stderr == ""
+    missing = call(house, "check", "--config", "gone.json")
+    assert missing.returncode == 1
+    assert "gone.json" in missing.stdout
+    assert "--config" in missing.stdout
+
+
+def test_the_homebridge_sample_runs_with_a_warning_and_a_suggestion(tmp_path: Path) -> None:
+    (tmp_path / "accessories.json").write_text(
+        '{"accessories": '
+        '[{"accessory": "Hygrotermograph", "name": "Temperature & Humidity"}]}'
+    )
+    result = call(tmp_path, "check")
+    assert result.returncode == 0
+    assert result.stdout.startswith("warning: accessories.json:1: accessories[0].name: ")
+    assert "Temperature and Humidity" in result.stdout
+    with running(tmp_path, "--simulate", "--state-dir", "state"):
+        pass
+
+
+def test_schema_prints_json(tmp_path: Path) -> None:
+    result = call(tmp_path, "schema")
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["properties"]["accessories"]
+
+
+def test_decode_prints_an_object_per_payload_and_fails_if_one_did(tmp_path: Path) -> None:
+    frames = ["5020aa01be64aed0a8654c0d1004cc008a01", "1020aa01a664aed0a8654c04"]
+    fine = call(tmp_path, "decode", "--json", *frames)
+    assert fine.returncode == 0
+    assert [json.loads(line) for line in fine.stdout.splitlines()] == [
+        {
+            "format": "mibeacon",
+            "product": "LYWSDCGQ",
+            "address": "4C:65:A8:D0:AE:64",
+            "counter": 190,
+            "temperature": 20.4,
+            "humidity": 39.4,
+        },
+        {
+            "format": "mibeacon",
+            "product": "LYWSDCGQ",
+            "address": "4C:65:A8:D0:AE:64",
+            "counter": 166,
+        },
+    ]
+    mixed = call(tmp_path, "decode", "--json", "5020", frames[0])
+    assert mixed.returncode == 1
+    first, second = (json.loads(line) for line in mixed.stdout.splitlines())
+    assert set(first) == {"error"}
+    assert second["temperature"] == 20.4
+    words = call(tmp_path, "decode", frames[0]).stdout
+    assert words == "LYWSDCGQ 4C:65:A8:D0:AE:64 #190: 20.4 °C, 39.4 %\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["run"],
+        ["check"],
+        ["schema"],
+        ["decode"],
+        ["pairing"],
+        ["pairing", "show"],
+        ["pairing", "reset"],
+    ],
+)
+def test_every_command_has_help_with_examples(tmp_path: Path, command: list[str]) -> None:
+    result = call(tmp_path, *command, "--help")
+    assert result.returncode == 0
+    assert "Example" in result.stdout
+    assert "hk-bridge" in result.stdout
