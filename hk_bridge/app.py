@@ -111,7 +111,7 @@ class App:
             _LOG.warning("%s", notice)
         self._store.put(settle(self._store.bridge(), config))
         self._config = config = _with_addresses(config, self._store.bridge())
-        self._memory = Memory(options.state_directory)
+        self._memory = Memory(options.state_directory, simulated=options.simulate)
         remembered = self._memory.load()
         self._lamp_changed = asyncio.Event()
         self._bluetooth: BluetoothLink | None = None
@@ -264,12 +264,8 @@ class App:
         before = station.identity
         station.config = replace(station.config, address=address)
         try:
-            self._store.put(
-                replace(
-                    self._store.bridge().with_alias(before, station.identity),
-                    adopted_address=address,
-                )
-            )
+            if not self._options.simulate:
+                self._store.put(self._store.bridge().with_adopted(before, address))
         except StoreError as error:
             station.config = replace(station.config, address=None)
             _complaints.say(
@@ -307,7 +303,7 @@ class App:
 
     def _say_what_runs(self, network: Network, port: int) -> None:
         _LOG.info(
-            "%s: %d sensors, %d lamps, port %d on %s",
+            "%s: sensors %d, lamps %d, port %d on %s",
             self._config.bridge.name,
             len(self._sensors),
             len(self._lamps),

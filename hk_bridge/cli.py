@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -79,7 +80,7 @@ _simulate_option = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hk-bridge")
 def cli() -> None:
-    r"""Bring Bluetooth climate sensors and WXDM2 dimmers to Apple Home.
+    """Bring Bluetooth climate sensors and WXDM2 dimmers to Apple Home.
 
     \b
     Examples:
@@ -117,7 +118,7 @@ def run(
     port: int | None,
     verbose: int,
 ) -> None:
-    r"""Run the bridge until Ctrl-C or SIGTERM.
+    """Run the bridge until Ctrl-C or SIGTERM.
 
     \b
     Examples:
@@ -134,16 +135,16 @@ def run(
         _LOG.warning("%s", locate(str(path), warning))
     directory = terminal.state_directory(state_dir, simulate=simulate)
     options = app.Options(directory, simulate, bind, port)
-    app.run(
-        loaded, options, lambda identity: terminal.welcome(loaded.bridge.name, identity)
-    )
+    hint = f"hk-bridge pairing show --state-dir {shlex.quote(str(directory.absolute()))}"
+    name = loaded.bridge.name
+    app.run(loaded, options, lambda identity: terminal.welcome(name, identity, hint))
 
 
 @cli.command()
 @_config_option
 @_fails_clearly
 def check(config_path: Path | None) -> None:
-    r"""Check the configuration, and say everything that is wrong with it.
+    """Check the configuration, and say everything that is wrong with it.
 
     \b
     Examples:
@@ -173,7 +174,7 @@ def check(config_path: Path | None) -> None:
 @cli.command()
 @_fails_clearly
 def schema() -> None:
-    r"""Print the JSON Schema of accessories.json, for editors.
+    """Print the JSON Schema of accessories.json, for editors.
 
     \b
     Example:
@@ -186,7 +187,7 @@ def schema() -> None:
 
 @cli.group()
 def pairing() -> None:
-    r"""Show or forget the pairing with Apple Home.
+    """Show or forget the pairing with Apple Home.
 
     \b
     Examples:
@@ -201,7 +202,7 @@ def pairing() -> None:
 @_simulate_option
 @_fails_clearly
 def show(config_path: Path | None, state_dir: Path | None, simulate: bool) -> None:  # noqa: FBT001 # click passes by name
-    r"""Show setup code, setup payload, QR code, and who is paired.
+    """Show setup code, setup payload, QR code, and who is paired.
 
     \b
     Examples:
@@ -233,7 +234,7 @@ def show(config_path: Path | None, state_dir: Path | None, simulate: bool) -> No
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_fails_clearly
 def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: FBT001 # click passes by name
-    r"""Forget all controllers; the bridge must be paired anew.
+    """Forget all controllers; the bridge must be paired anew.
 
     Setup code and accessories stay as they are. Remove the bridge in the Home app too.
 
@@ -250,10 +251,10 @@ def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: F
         return
     with StateLock(directory):
         store = Store.open(directory)
-        controllers = store.bridge().pairings
         if not yes:
+            who = len(store.bridge().pairings) or "none"
             click.confirm(
-                f"Forget {_count(controllers, 'controller')}, with rooms and automations",
+                f"Forget all paired controllers ({who})? Home loses rooms and automations",
                 abort=True,
             )
         store.put(store.bridge().without_pairings())
@@ -276,7 +277,7 @@ def decode(
     bindkey: str | None,
     payloads: tuple[str, ...],
 ) -> None:
-    r"""Say what is in the service data of an advert, given in hex without the UUID.
+    """Say what is in the service data of an advert, given in hex without the UUID.
 
     \b
     Examples:

@@ -153,8 +153,8 @@ class SensorStation:
     def _timeout(self, product_id: int | None) -> float:
         if self.config.timeout is not None:
             return self.config.timeout or NEVER
-        if product_id is not None:
-            return product(product_id).timeout
+        if product_id in PRODUCTS:
+            return PRODUCTS[product_id].timeout
         return _ENCRYPTED_TIMEOUT if self.config.bind_key else _PLAIN_TIMEOUT
 
 

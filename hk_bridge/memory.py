@@ -1,7 +1,8 @@
 """What the devices last were, kept over restarts: values with their age, lamps.
 
-``devices.json`` in the state directory. Losing it costs a few seconds of "No Response",
-never a pairing, so a file that cannot be read is set aside and said once.
+``devices.json`` in the state directory, and a file of its own for simulations, whose
+values must never be shown as those of the real sensors. Losing it costs a few seconds of
+"No Response", never a pairing, so a file that cannot be read is set aside and said once.
 """
 
 from __future__ import annotations
@@ -88,8 +89,9 @@ class DeviceMemory:
 class Memory:
     """The file, and what was last written to it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._file = JsonFile(directory / "devices.json", DeviceMemory.from_json)
+    def __init__(self, directory: Path, *, simulated: bool = False) -> None:
+        name = "devices-simulated.json" if simulated else "devices.json"
+        self._file = JsonFile(directory / name, DeviceMemory.from_json)
         self._saved: DeviceMemory | None = None
         # At the end of the program a save may still be under way in a thread.
         self._saving = threading.Lock()

@@ -57,15 +57,18 @@ def state_directory(given: Path | None, *, simulate: bool) -> Path:
     )
 
 
-def welcome(name: str, identity: Identity) -> None:
-    """Say how to pair, where that is open: with the code on a terminal, else without."""
+def welcome(name: str, identity: Identity, hint: str) -> None:
+    """Say how to pair, where that is open: with the code on a terminal, else by `hint`.
+
+    A log may be read by others, so the code never goes there.
+    """
     if identity.pairings:
-        _LOG.info("paired with %d controllers", len(identity.pairings))
+        _LOG.info("paired; controllers: %d", len(identity.pairings))
     elif sys.stdout.isatty():
         click.echo(f"\n{name} is ready to be added to the Home app.\n")
         show_setup(identity)
     else:
-        _LOG.info("not paired yet. Setup code and QR code: hk-bridge pairing show")
+        _LOG.info("not paired yet. For setup code and QR code type: %s", hint)
 
 
 def show_setup(identity: Identity) -> None:

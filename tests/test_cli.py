@@ -120,7 +120,7 @@ def test_the_log_says_what_was_found_and_shows_no_setup_code(house: Path) -> Non
         process.terminate()
         log += process.communicate(timeout=PATIENCE)[1]
     store = json.loads((house / "state" / "homekit.json").read_text())["bridges"][0]
-    assert "HK Bridge: 2 sensors, 2 lamps" in log
+    assert "HK Bridge: sensors 2, lamps 2, port" in log
     assert re.search(r"Room 1: \d+\.\d °C, \d+\.\d %", log)
     assert "hk-bridge pairing show" in log
     assert store["setupCode"] not in log
@@ -388,5 +388,6 @@ def test_decode_prints_an_object_per_payload_and_fails_if_one_did(tmp_path: Path
 def test_every_command_has_help_with_examples(tmp_path: Path, command: list[str]) -> None:
     result = call(tmp_path, *command, "--help")
     assert result.returncode == 0
-    assert "Example" in result.stdout
-    assert "hk-bridge" in result.stdout
+    # Each example stands on a line of its own, ready to be copied.
+    examples = result.stdout.partition("Example")[2].splitlines()[1:]
+    assert examples[0].strip().startswith(" ".join(["hk-bridge", *command]))

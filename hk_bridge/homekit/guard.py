@@ -146,8 +146,8 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
         self._driver.count_attempts(count)
         _complaints.say(
             "code",
-            f"{self.client_address[0]} tried a wrong setup code, the {count}. of "
-            f"{MAX_FAILED_ATTEMPTS} after which pairing is shut",
+            f"{self.client_address[0]} tried a wrong setup code ({count} in a row; after "
+            f"{MAX_FAILED_ATTEMPTS} pairing is shut)",
         )
 
     def _send_bare(self, status: HTTPStatus) -> None:

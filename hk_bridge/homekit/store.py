@@ -22,6 +22,9 @@ from hk_bridge.protocols.setup_code import new_setup_code, new_setup_id
 _FORMAT: Final = 1
 _BRIDGE_AID: Final = 1
 
+#: The identity of the only sensor, while it has neither id nor address.
+UNADDRESSED_SENSOR: Final = "sensor:"
+
 #: aid 7 is not shown by some iOS versions (HAP-python avoids it too).
 _SKIPPED_AIDS: Final = frozenset({7})
 
@@ -90,11 +93,16 @@ class Identity:
                 next_aid += 1
         return replace(self, aids=aids, next_aid=next_aid)
 
-    def with_alias(self, accessory: str, name: str) -> Identity:
-        """The same with the aid of `accessory` under another identity."""
+    def with_adopted(self, accessory: str, address: str) -> Identity:
+        """The same after the sensor that had no address has found one.
+
+        Its aid goes along, from the identity `accessory` to that of the address, unless
+        it hangs on an id of its own.
+        """
         aids = dict(self.aids)
-        aids[name] = aids.pop(accessory)
-        return replace(self, aids=aids)
+        if accessory == UNADDRESSED_SENSOR:
+            aids[f"{UNADDRESSED_SENSOR}{address}"] = aids.pop(accessory)
+        return replace(self, aids=aids, adopted_address=address)
 
     def to_json(self) -> dict[str, Any]:
         """What stands in the file."""

@@ -10,12 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import Final
 
 from bleak import BleakScanner
 from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementData
+from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
     BleakBluetoothNotAvailableReason,
@@ -27,6 +28,13 @@ from hk_bridge.errors import LinkError
 from hk_bridge.model import Advertisement
 
 _LOG = logging.getLogger(__name__)
+
+#: BlueZ counts the bytes of a monitor's patterns, 34 each, in eight bits: with an eighth
+#: one bluetoothd overwrites its own memory and aborts (seen with 5.66 and 5.82).
+_MOST_PATTERNS: Final = 7
+
+#: Some sensor is heard every few seconds in a house that has one in reach.
+_SILENCE_SECONDS: Final = 120.0
 
 _PASSIVE: Final = "listening (passive scan)"
 _ACTIVE: Final = (
@@ -96,6 +104,7 @@ class BluetoothLink:
         self.wanted = wanted
         self._on_advert = on_advert
         self._uuids = uuids
+        self._heard_at = 0.0
         self._patterns = patterns(uuids.values(), product_ids)
 
     async def run(self, connected: Callable[[str], None]) -> None:
@@ -103,35 +112,60 @@ class BluetoothLink:
 
         Raises LinkError where there is nothing to listen with.
         """
-        scanner, how = await self._start()
-        try:
-            connected(how)
-            await asyncio.Event().wait()
-        finally:
-            await _stop(scanner)
+        said = ""
+        while True:
+            async with AsyncExitStack() as scanners:
+                how = await self._start(scanners)
+                if how != said:
+                    connected(how)
+                    said = how
+                await self._silence()
+            _LOG.debug("nothing was heard for a while: scanning anew")
 
-    async def _start(self) -> tuple[BleakScanner, str]:
-        """A running scanner, passive if it can be, and how it scans."""
+    async def _silence(self) -> None:
+        """Return once nobody at all has been heard for long.
+
+        A scan dies without a word when the Bluetooth service restarts or the adapter is
+        plugged out and in; only a new one hears again, and does no harm where the air is
+        quiet.
+        """
+        self._heard_at = time.monotonic()
+        while (rest := self._rest()) > 0:  # noqa: ASYNC110 # an event per advert costs more
+            await asyncio.sleep(rest)
+
+    def _rest(self) -> float:
+        return self._heard_at + _SILENCE_SECONDS - time.monotonic()
+
+    async def _start(self, scanners: AsyncExitStack) -> str:
+        """Scan, passively if that can be, until `scanners` is closed; says how."""
         try:
             try:
-                passive = BleakScanner(
-                    self._heard,
-                    scanning_mode="passive",
-                    bluez={"or_patterns": self._patterns},
-                )
-                await passive.start()
+                await self._start_passive(scanners)
             except BleakBluetoothNotAvailableError:
                 raise
             except BleakError as error:
                 _LOG.debug("no passive scan: %s", error)
-                active = BleakScanner(self._heard, scanning_mode="active")
-                await active.start()
-                return active, _ACTIVE
+                await _start(BleakScanner(self._heard, scanning_mode="active"), scanners)
+                return _ACTIVE
         except (BleakError, OSError) as error:
             raise LinkError(_explain(error)) from error
-        return passive, _PASSIVE
+        return _PASSIVE
+
+    async def _start_passive(self, scanners: AsyncExitStack) -> None:
+        """As many scans as it takes for all patterns; any of them hears what all match."""
+        async with AsyncExitStack() as started:
+            callback: AdvertisementDataCallback = self._heard
+            for first in range(0, len(self._patterns), _MOST_PATTERNS):
+                chunk = self._patterns[first : first + _MOST_PATTERNS]
+                scanner = BleakScanner(
+                    callback, scanning_mode="passive", bluez={"or_patterns": chunk}
+                )
+                await _start(scanner, started)
+                callback = _ignore
+            scanners.push_async_exit(started.pop_all())
 
     def _heard(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
+        self._heard_at = time.monotonic()
         if device.address not in self.wanted:
             return
         service_data = {
@@ -142,9 +176,14 @@ class BluetoothLink:
         if service_data:
             self._on_advert(
                 Advertisement(
-                    device.address, service_data, advertisement.rssi, time.monotonic()
+                    device.address, service_data, advertisement.rssi, self._heard_at
                 )
             )
+
+
+async def _start(scanner: BleakScanner, scanners: AsyncExitStack) -> None:
+    await scanner.start()
+    scanners.push_async_callback(_stop, scanner)
 
 
 async def _stop(scanner: BleakScanner) -> None:
@@ -153,6 +192,10 @@ async def _stop(scanner: BleakScanner) -> None:
         await scanner.stop()
     except (BleakError, OSError, EOFError) as error:
         _LOG.debug("the scan did not stop cleanly: %s", error)
+
+
+def _ignore(_device: BLEDevice, _advertisement: AdvertisementData) -> None:
+    """What the further scans find comes to the first one too."""
 
 
 def _explain(error: BleakError | OSError) -> str:

@@ -1,0 +1,166 @@
+"""Frames that others published, with the values that they expect."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hk_bridge.errors import DecodeError
+from hk_bridge.model import Reading
+from hk_bridge.protocols.mibeacon import MiBeaconFrame, decode
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+QUANTITIES = ("temperature", "humidity", "battery")
+
+ENCRYPTED, MAC_INCLUDED = 0x08, 0x10  # both are in the first byte
+
+Vector = dict[str, Any]
+
+
+def load(name: str) -> list[Vector]:
+    lines = (VECTORS / name).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def frame_of(vector: Vector) -> bytes:
+    return bytes.fromhex(vector["payload_hex"])
+
+
+def key_of(vector: Vector) -> bytes | None:
+    return bytes.fromhex(vector["bindkey"]) if vector["bindkey"] else None
+
+
+PLAIN = load("fe95_plain.jsonl")
+KEYED = load("fe95_encrypted.jsonl")
+WRONG_KEY = [each for each in KEYED if "bindkey_wrong" in each["source"]]
+RIGHT_KEY = [each for each in KEYED if each not in WRONG_KEY]
+SEALED = [each for each in RIGHT_KEY if len(each["bindkey"]) == 32]
+
+
+def name_of(vector: Vector) -> str:
+    return f"{vector['device']}-{vector['payload_hex']}"
+
+
+def each_of(vectors: list[Vector]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("vector", vectors, ids=name_of)
+
+
+def test_all_vectors_are_there() -> None:
+    assert (len(PLAIN), len(RIGHT_KEY), len(WRONG_KEY)) == (30, 9, 1)
+    assert all(each["source"] for each in PLAIN + KEYED)
+
+
+@each_of(PLAIN + RIGHT_KEY)
+def test_a_published_frame_has_the_published_values_and_no_others(vector: Vector) -> None:
+    reading = decode(frame_of(vector), vector["address"], key_of(vector))
+    expected = vector["expect"]
+    assert reading.values == {
+        name: expected[name] for name in QUANTITIES if name in expected
+    }
+
+
+@each_of(PLAIN + RIGHT_KEY)
+def test_a_published_frame_has_its_product_counter_and_address(vector: Vector) -> None:
+    frame = frame_of(vector)
+    reading = decode(frame, vector["address"], key_of(vector))
+    assert reading.format == "mibeacon"
+    assert reading.product_id == frame[2] + 256 * frame[3]
+    assert reading.counter == frame[4]
+    if "counter" in vector["expect"]:
+        assert reading.counter == vector["expect"]["counter"]
+    assert reading.address == (vector["address"] if frame[0] & MAC_INCLUDED else None)
+
+
+@each_of(PLAIN + KEYED)
+def test_only_an_encrypted_frame_needs_a_key(vector: Vector) -> None:
+    frame = frame_of(vector)
+    reading = decode(frame, vector["address"])
+    assert reading.needs_key is bool(frame[0] & ENCRYPTED)
+    if reading.needs_key:
+        assert reading.values == {}
+
+
+@each_of(RIGHT_KEY)
+def test_a_published_frame_with_its_key_needs_no_key(vector: Vector) -> None:
+    assert not decode(frame_of(vector), None, key_of(vector)).needs_key
+
+
+@each_of(WRONG_KEY)
+def test_the_published_wrong_key_is_refused(vector: Vector) -> None:
+    with pytest.raises(DecodeError, match="the bind key does not fit this frame"):
+        decode(frame_of(vector), vector["address"], key_of(vector))
+
+
+@pytest.mark.parametrize(
+    ("payload", "counter", "values"),
+    [
+        ("5020aa018b80f3d0a8654c041002d500", 0x8B, {"temperature": 21.3}),
+        (
+            "5020aa018c80f3d0a8654c0d1004d400cb00",
+            0x8C,
+            {"temperature": 21.2, "humidity": 20.3},
+        ),
+        ("5020aa018f80f3d0a8654c0a100112", 0x8F, {"battery": 18}),
+        ("5020aa019180f3d0a8654c061002cc00", 0x91, {"humidity": 20.4}),
+    ],
+)
+def test_the_frames_of_one_sensor_agree_with_each_other(
+    payload: str, counter: int, values: dict[str, float]
+) -> None:
+    reading = decode(bytes.fromhex(payload))
+    assert reading.values == values
+    assert (reading.product_id, reading.counter) == (0x01AA, counter)
+    assert reading.address == "4C:65:A8:D0:F3:80"
+
+
+@each_of(PLAIN + KEYED)
+def test_a_truncated_frame_is_an_error_or_a_part_of_the_whole(vector: Vector) -> None:
+    frame, address, key = frame_of(vector), vector["address"], key_of(vector)
+    whole = {name: vector["expect"].get(name) for name in QUANTITIES}
+    for length in range(len(frame)):
+        try:
+            reading = decode(frame[:length], address, key)
+        except DecodeError:
+            continue
+        assert length >= 5
+        assert all(whole[name] == value for name, value in reading.values.items())
+
+
+@each_of(PLAIN + KEYED)
+def test_a_frame_with_any_bit_flipped_is_an_error_or_a_reading(vector: Vector) -> None:
+    frame, address, key = frame_of(vector), vector["address"], key_of(vector)
+    for bit in range(8 * len(frame)):
+        flipped = bytearray(frame)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            reading = decode(bytes(flipped), address, key)
+        except DecodeError:
+            continue
+        assert isinstance(reading, Reading)
+
+
+@each_of(PLAIN)
+def test_a_damaged_plain_frame_is_an_error_or_a_frame(vector: Vector) -> None:
+    frame = frame_of(vector)
+    damaged = [frame[:length] for length in range(len(frame))]
+    for bit in range(8 * len(frame)):
+        flipped = bytearray(frame)
+        flipped[bit // 8] ^= 1 << bit % 8
+        damaged.append(bytes(flipped))
+    for each in damaged:
+        try:
+            found = MiBeaconFrame.from_bytes(each)
+        except DecodeError:
+            continue
+        assert found.product_id == each[2] + 256 * each[3]
+
+
+@each_of(SEALED)
+def test_no_bit_of_a_sealed_frame_can_be_changed_unseen(vector: Vector) -> None:
+    # Frame control itself is not sealed: it decides whether anything is encrypted.
+    frame, key = frame_of(vector), key_of(vector)
+    for bit in range(16, 8 * len(frame)):
+        flipped = bytearray(frame)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DecodeError):
+            decode(bytes(flipped), None, key)
