@@ -259,7 +259,8 @@ class App:
             )
         except DecodeError:
             return None
-        if reading is None or not reading.values:
+        # A battery is not enough: many things that are no climate sensor have one.
+        if reading is None or not reading.values.keys() & {"temperature", "humidity"}:
             return None
         before = station.identity
         station.config = replace(station.config, address=address)

@@ -8,6 +8,7 @@ So both are whole at any time, and they differ by at most the save that was unde
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -162,5 +163,9 @@ def _sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems have no such thing; the files themselves are safe.
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)

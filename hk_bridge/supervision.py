@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -14,6 +16,9 @@ _LOG = logging.getLogger(__name__)
 
 _FIRST_DELAY: Final = 1.0
 _LONGEST_DELAY: Final = 20.0
+
+#: A link that fails sooner than this has not really worked.
+_STABLE_SECONDS: Final = 10.0
 
 
 class Link(Protocol):
@@ -33,11 +38,11 @@ async def supervise(link: Link, on_connected: Callable[[], None]) -> None:
     `on_connected` is called each time it works. The same failure again and again is
     one line in the log.
     """
-    delay, said = _FIRST_DELAY, ""
+    delay, said, up_since = _FIRST_DELAY, "", math.inf
 
     def connected(how: str) -> None:
-        nonlocal delay, said
-        delay, said = _FIRST_DELAY, ""
+        nonlocal said, up_since
+        said, up_since = "", time.monotonic()
         _LOG.info("%s: %s", link.name, how)
         on_connected()
 
@@ -53,5 +58,8 @@ async def supervise(link: Link, on_connected: Callable[[], None]) -> None:
         if problem != said:
             said = problem
             _LOG.warning("%s. Trying again until it works", problem.rstrip("."))
+        if time.monotonic() - up_since >= _STABLE_SECONDS:
+            delay = _FIRST_DELAY
+        up_since = math.inf
         await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 # jitter
         delay = min(delay * 2, _LONGEST_DELAY)

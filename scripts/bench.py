@@ -106,7 +106,7 @@ def bench_stranger() -> list[Row]:
 
 
 def bench_start() -> list[Row]:
-    """From start to accepting controllers, and resident memory, with 10 sensors and 2 lamps."""
+    """From start to accepting controllers, and resident memory; 10 sensors, 2 lamps."""
     with tempfile.TemporaryDirectory() as folder:
         ours = [start_bridge(Path(folder) / str(run)) for run in range(RUNS)]
         theirs = [start_bare(Path(folder) / f"bare{run}") for run in range(RUNS)]

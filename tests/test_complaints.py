@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+
 from hk_bridge.complaints import Complaints
 
 LOGGER = logging.getLogger("complaints.of.tests")

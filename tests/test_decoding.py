@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hk_bridge.decoding import (
     decode,
     in_words,
@@ -11,8 +14,6 @@ from hk_bridge.decoding import (
     parse_bind_key,
     parse_uuid,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 FE95 = 0xFE95
 PLAIN = "5020aa01be64aed0a8654c0d1004cc008a01"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from hk_bridge.config import parse
 from hk_bridge.errors import ConfigError
 

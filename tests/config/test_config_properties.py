@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hk_bridge.config import Config, json_schema, parse
 from hk_bridge.config.lines import Path, Positions, printable_key
 from hk_bridge.config.names import can_be_a_name, is_welcome, suggestion
 from hk_bridge.errors import ConfigError
-from hypothesis import given
-from hypothesis import strategies as st
 
 SAMPLE = (FilePath(__file__).parents[2] / "accessories.json").read_text(encoding="utf-8")
 SCHEMA: dict[str, Any] = json_schema()

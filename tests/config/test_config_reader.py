@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 import pytest
+
 from hk_bridge.config import (
     BridgeConfig,
     ChannelConfig,

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hk_bridge.config import json_schema, parse
-from hk_bridge.errors import ConfigError
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+
+from hk_bridge.config import json_schema, parse
+from hk_bridge.errors import ConfigError
 
 SCHEMA: dict[str, Any] = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

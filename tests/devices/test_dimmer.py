@@ -1,7 +1,6 @@
 """Lamps: what a write makes of them, and the level on the wire."""
 
 import pytest
-from hk_bridge.devices.dimmer import DimmerChannel, Lamp, LevelCurve
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -10,6 +9,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
+from hk_bridge.devices.dimmer import DimmerChannel, Lamp, LevelCurve
 
 OFF, ON = False, True
 AS_IT_IS = None

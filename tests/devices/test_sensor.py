@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hk_bridge.devices.sensor import NEVER, Measurement, Sensor, SensorView
-from hk_bridge.model import Quantity, Reading
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hk_bridge.devices.sensor import NEVER, Measurement, Sensor, SensorView
+from hk_bridge.model import Quantity, Reading
 
 TIMEOUT = 900.0
 NOTHING = SensorView(None, None, None, None)

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from aiohomekit.characteristic_cache import CharacteristicCacheMemory
 from aiohomekit.controller.ip import IpController, IpPairing
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
+
 from hk_bridge import config
 from hk_bridge.app import App, Options
 from hk_bridge.homekit.store import Identity, Store
 from hk_bridge.links import bluetooth
 from tests.fakes.board import BoardEmulator
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
 
 LOOPBACK = "127.0.0.1"
 SERVICE = "_hap._tcp.local."
@@ -94,7 +95,7 @@ class Bridge:
     async def hear(self, address: str, payload: str) -> None:
         """Let the radio hear an advert."""
         await until(lambda: self.radio.instances)
-        self.radio.instances[-1].hear(address, payload)
+        self.radio.instances[0].hear(address, payload)
 
 
 SENSORS: list[dict[str, Any]] = [

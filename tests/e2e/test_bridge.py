@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohomekit.controller.ip import IpController, IpPairing
 from aiohomekit.exceptions import AuthenticationError
+
 from hk_bridge.homekit.store import Identity
 from tests.e2e.conftest import (
     PATIENCE,

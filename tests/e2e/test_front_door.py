@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohomekit.controller.ip import IpController
 from aiohomekit.crypto.srp import SrpClient
-from hk_bridge.homekit.store import Identity, Store
 from pyhap.params import get_srp_context
+
+from hk_bridge.homekit.store import Identity, Store
 from tests.e2e.conftest import LOOPBACK, Bridge, pair
 
 N = get_srp_context(3072, hashlib.sha512, 16)["N"]

@@ -6,8 +6,9 @@ import hashlib
 
 import pytest
 from aiohomekit.crypto.srp import SrpClient
-from hk_bridge.homekit.srp import SetupServer
 from pyhap.params import get_srp_context
+
+from hk_bridge.homekit.srp import SetupServer
 
 CODE = "031-45-154"
 PRIME: int = get_srp_context(3072, hashlib.sha512, 16)["N"]

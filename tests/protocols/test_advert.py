@@ -1,10 +1,11 @@
 """Which decoder gets the service data of an advert."""
 
 import pytest
-from hk_bridge.errors import DecodeError
-from hk_bridge.protocols.advert import UUIDS, decode, decode_payload
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from hk_bridge.errors import DecodeError
+from hk_bridge.protocols.advert import UUIDS, decode, decode_payload
 
 FRAME = bytes.fromhex("5020aa01be64aed0a8654c0d1004cc008a01")
 SEALED = bytes.fromhex("58585b0550f4830238c1a495ef58763c26000097e2abb5")

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from hk_bridge.errors import DecodeError
 from hk_bridge.model import Quantity, Reading
 from hk_bridge.protocols.mibeacon import MiBeaconFrame, decode, encode_values
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ADDRESS = "4C:65:A8:D0:AE:64"
 MAC = bytes.fromhex("4c65a8d0ae64")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from hk_bridge.errors import DecodeError
 from hk_bridge.model import Quantity, Reading
 from hk_bridge.protocols.mibeacon import decode
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 Peer = Callable[[bytes, str, bytes | None], dict[str, object]]
 

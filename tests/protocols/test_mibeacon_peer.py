@@ -4,10 +4,11 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from hk_bridge.errors import DecodeError
-from hk_bridge.protocols.mibeacon import decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from hk_bridge.errors import DecodeError
+from hk_bridge.protocols.mibeacon import decode
 
 Peer = Callable[[bytes, str, bytes | None], dict[str, object]]
 

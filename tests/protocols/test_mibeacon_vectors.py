@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hk_bridge.errors import DecodeError
 from hk_bridge.model import Reading
 from hk_bridge.protocols.mibeacon import MiBeaconFrame, decode

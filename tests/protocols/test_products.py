@@ -1,8 +1,9 @@
 """Names and time-outs of products."""
 
 import pytest
-from hk_bridge.protocols.products import PRODUCTS, product
 from xiaomi_ble.devices import DEVICE_TYPES
+
+from hk_bridge.protocols.products import PRODUCTS, product
 
 MINUTE = 60.0
 

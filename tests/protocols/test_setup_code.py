@@ -5,14 +5,15 @@ import secrets
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hk_bridge.protocols.setup_code import (
     new_setup_code,
     new_setup_id,
     parse_setup_code,
     setup_payload,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 TRIVIAL = [
     "000-00-000",

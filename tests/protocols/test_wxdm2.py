@@ -1,6 +1,9 @@
 """The dimmer's frame, its time on the wire, and finding it in a stream."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hk_bridge.errors import DecodeError
 from hk_bridge.protocols.wxdm2 import (
     CHANNELS,
@@ -9,8 +12,6 @@ from hk_bridge.protocols.wxdm2 import (
     LevelFrame,
     wire_time,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 FULL = bytes.fromhex("0A FF 55 01 FF 00 05 DC 0A")
 FULL_FRAME = LevelFrame(1, (255, 0), 1500)

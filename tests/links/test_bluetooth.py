@@ -1,0 +1,470 @@
+"""The radio with a Bluetooth stack that misbehaves as the real one does."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+from collections.abc import AsyncIterator, Callable, Container
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
+    BleakDBusError,
+    BleakError,
+)
+
+from hk_bridge.errors import LinkError
+from hk_bridge.links import bluetooth
+from hk_bridge.links.bluetooth import BluetoothLink, patterns
+from hk_bridge.model import Advertisement
+from hk_bridge.protocols.advert import UUIDS
+from hk_bridge.protocols.products import PRODUCTS
+
+PATIENCE: Final = 20.0
+
+A: Final = "4C:64:A8:D0:AE:65"
+B: Final = "2C:34:B3:D4:A1:61"
+FE95: Final = "0000fe95-0000-1000-8000-00805f9b34fb"
+OTHER_UUID: Final = "0000181a-0000-1000-8000-00805f9b34fb"
+CLIMATE: Final = bytes.fromhex("5020aa0101 65aed0a8644c 0d1004cc002602")
+
+PASSIVE: Final = "listening (passive scan)"
+ACTIVE: Final = (
+    "listening (active scan, which costs the sensors some battery; a passive one needs "
+    "bluetoothd --experimental)"
+)
+
+NO_PASSIVE: Final = BleakError(
+    "passive scanning on Linux requires BlueZ >= 5.56 with --experimental enabled"
+)
+NO_ADAPTER: Final = BleakBluetoothNotAvailableError(
+    "No Bluetooth adapters found.", BleakBluetoothNotAvailableReason.NO_BLUETOOTH
+)
+POWERED_OFF: Final = BleakBluetoothNotAvailableError(
+    "No powered Bluetooth adapters found.", BleakBluetoothNotAvailableReason.POWERED_OFF
+)
+NO_BLUEZ: Final = (
+    "the Bluetooth service does not run. Type: sudo systemctl enable --now bluetooth"
+)
+NO_DBUS: Final = (
+    "there is no D-Bus, by which Bluetooth is reached. Install dbus and bluez, or in a "
+    "container mount /run/dbus into it"
+)
+
+
+def dbus_error(name: str, text: str = "") -> BleakDBusError:
+    return BleakDBusError(name, [text])
+
+
+class Stack:
+    """What a host's Bluetooth does, and what has been asked of it.
+
+    `made`, `started` and `stopped` say which exception each of these raises, by the mode
+    of scanning: "passive" or "active". `room` is how many scans can be started at once.
+    """
+
+    def __init__(self) -> None:
+        self.made: dict[str, Exception] = {}
+        self.started: dict[str, Exception] = {}
+        self.stopped: dict[str, Exception] = {}
+        self.scanners: list[FakeScanner] = []
+        self.room = 100
+
+    @property
+    def modes(self) -> set[str]:
+        """How is scanned now."""
+        return {scanner.mode for scanner in self.scanners if scanner.scans}
+
+    def hear(self, address: str, service_data: dict[str, bytes], rssi: int = -60) -> None:
+        """Hear an advert, of which every scanner is told, whatever its patterns."""
+        self.hear_raw(address, SimpleNamespace(service_data=service_data, rssi=rssi))
+
+    def hear_raw(self, address: str, advertisement: object) -> None:
+        for scanner in self.scanners:
+            if scanner.scans:
+                scanner.heard(SimpleNamespace(address=address), advertisement)
+
+
+class FakeScanner:
+    """Stands where bleak's scanner stands."""
+
+    stack: Stack
+
+    def __init__(
+        self, detection_callback: Callable[..., None], scanning_mode: str, **options: Any
+    ) -> None:
+        self.heard = detection_callback
+        self.mode = scanning_mode
+        self.options = options
+        self.calls: list[str] = []
+        self.scans = False
+        self.stack.scanners.append(self)
+        if error := self.stack.made.get(scanning_mode):
+            raise error
+
+    async def start(self) -> None:
+        self.calls.append("start")
+        await asyncio.sleep(0)
+        if error := self.stack.started.get(self.mode):
+            raise error
+        if self.mode == "passive" and not self.stack.room:
+            raise dbus_error("org.bluez.Error.Failed", "no room for another monitor")
+        self.stack.room -= 1
+        self.scans = True
+
+    async def stop(self) -> None:
+        self.calls.append("stop")
+        self.stack.room += 1
+        self.scans = False
+        await asyncio.sleep(0)
+        if error := self.stack.stopped.get(self.mode):
+            raise error
+
+
+class Stranger:
+    """An advert of which nothing may be touched."""
+
+    @property
+    def service_data(self) -> dict[str, bytes]:
+        raise AssertionError("a stranger's service data was looked at")
+
+    @property
+    def rssi(self) -> int:
+        raise AssertionError("a stranger's RSSI was looked at")
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
+    fake = Stack()
+    scanner = type("Scanner", (FakeScanner,), {"stack": fake})
+    monkeypatch.setattr(bluetooth, "BleakScanner", scanner)
+    return fake
+
+
+def link_for(
+    heard: list[Advertisement] | None = None, wanted: Container[str] = frozenset({A})
+) -> BluetoothLink:
+    adverts = [] if heard is None else heard
+    return BluetoothLink(wanted, adverts.append, UUIDS, PRODUCTS)
+
+
+@asynccontextmanager
+async def running(link: BluetoothLink) -> AsyncIterator[str]:
+    """A link that listens; how it does."""
+    up: asyncio.Queue[str] = asyncio.Queue()
+    task = asyncio.create_task(link.run(up.put_nowait))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            how = await up.get()
+        yield how
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+
+
+async def failure(link: BluetoothLink) -> str:
+    """Why it cannot listen."""
+    with pytest.raises(LinkError) as caught:
+        async with asyncio.timeout(PATIENCE):
+            await link.run(lambda _how: None)
+    return str(caught.value)
+
+
+# -- starting -----------------------------------------------------------------------------
+
+
+async def test_it_listens_passively_where_it_can(stack: Stack) -> None:
+    async with running(link_for()) as how:
+        assert how == PASSIVE
+        assert stack.modes == {"passive"}
+        for scanner in stack.scanners:
+            assert list(scanner.options) == ["bluez"]
+            assert list(scanner.options["bluez"]) == ["or_patterns"]
+    for scanner in stack.scanners:
+        assert scanner.calls == ["start", "stop"]
+
+
+@pytest.mark.parametrize("where", ["made", "started"])
+async def test_it_listens_actively_where_it_cannot_passively(
+    stack: Stack, where: str
+) -> None:
+    getattr(stack, where)["passive"] = NO_PASSIVE
+    async with running(link_for()) as how:
+        assert how == ACTIVE
+        assert [scanner.mode for scanner in stack.scanners] == ["passive", "active"]
+        assert stack.scanners[1].options == {}
+    assert stack.scanners[1].calls == ["start", "stop"]
+
+
+async def test_where_not_all_passive_scans_can_be_had_there_is_an_active_one_alone(
+    stack: Stack,
+) -> None:
+    stack.room = 2
+    heard: list[Advertisement] = []
+    async with running(link_for(heard)) as how:
+        assert how == ACTIVE
+        assert stack.modes == {"active"}
+        stack.hear(A, {FE95: CLIMATE})
+    assert len(heard) == 1
+    assert stack.modes == set()
+
+
+async def test_no_filter_drops_adverts_that_carry_service_data_alone(stack: Stack) -> None:
+    stack.started["passive"] = NO_PASSIVE
+    async with running(link_for()):
+        for scanner in stack.scanners:
+            assert "service_uuids" not in scanner.options
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            NO_ADAPTER,
+            "no Bluetooth adapter. Plug one in, or see what `bluetoothctl list` says",
+        ),
+        (
+            POWERED_OFF,
+            "the Bluetooth adapter is switched off. Type: bluetoothctl power on",
+        ),
+        (
+            BleakBluetoothNotAvailableError(
+                "Bluetooth is forbidden.", BleakBluetoothNotAvailableReason.DENIED_BY_USER
+            ),
+            "Bluetooth is forbidden.",
+        ),
+        (dbus_error("org.freedesktop.DBus.Error.ServiceUnknown", "no org.bluez"), NO_BLUEZ),
+        (dbus_error("org.freedesktop.DBus.Error.NameHasNoOwner"), NO_BLUEZ),
+        (dbus_error("org.freedesktop.DBus.Error.Spawn.ChildExited"), NO_BLUEZ),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), NO_DBUS),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), NO_DBUS),
+        (BleakError("adapter 'hci0' not found"), "adapter 'hci0' not found"),
+        (
+            dbus_error("org.bluez.Error.NotReady", "Resource Not Ready"),
+            "[org.bluez.Error.NotReady] Resource Not Ready",
+        ),
+    ],
+    ids=str,
+)
+async def test_each_fault_at_the_start_is_said_with_what_to_do(
+    stack: Stack, error: Exception, said: str
+) -> None:
+    stack.started = {"passive": error, "active": error}
+    assert await failure(link_for()) == said
+
+
+@pytest.mark.parametrize("error", [NO_ADAPTER, POWERED_OFF, FileNotFoundError()])
+async def test_where_there_is_no_radio_an_active_scan_is_not_tried(
+    stack: Stack, error: Exception
+) -> None:
+    stack.started["passive"] = error
+    await failure(link_for())
+    assert [scanner.mode for scanner in stack.scanners] == ["passive"]
+
+
+async def test_the_fault_of_the_active_scan_is_the_one_that_is_said(stack: Stack) -> None:
+    stack.started = {"passive": NO_PASSIVE, "active": POWERED_OFF}
+    assert await failure(link_for()) == (
+        "the Bluetooth adapter is switched off. Type: bluetoothctl power on"
+    )
+
+
+async def test_after_a_failure_it_starts_with_a_fresh_scanner(stack: Stack) -> None:
+    link = link_for()
+    stack.started["passive"] = POWERED_OFF
+    await failure(link)
+    stack.started.clear()
+    async with running(link) as how:
+        assert how == PASSIVE
+    used = len(stack.scanners)
+    async with running(link):
+        assert len(stack.scanners) > used
+    assert stack.scanners[0].calls == ["start"]
+    for scanner in stack.scanners[1:]:
+        assert scanner.calls == ["start", "stop"]
+
+
+# -- stopping -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BleakError("not scanning"),
+        dbus_error("org.bluez.Error.Failed", "No discovery started"),
+        dbus_error("org.bluez.Error.DoesNotExist", "Does Not Exist"),
+        OSError(errno.EBADF, "Bad file descriptor"),
+        EOFError(),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("mode", ["passive", "active"])
+async def test_whatever_stopping_raises_is_survived(
+    stack: Stack, mode: str, error: Exception
+) -> None:
+    if mode == "active":
+        stack.started["passive"] = NO_PASSIVE
+    stack.stopped[mode] = error
+    async with running(link_for()):
+        pass
+    used = [scanner for scanner in stack.scanners if scanner.mode == mode]
+    assert used
+    for scanner in used:
+        assert scanner.calls == ["start", "stop"]
+
+
+async def test_a_failure_of_what_hangs_on_it_stops_the_scan(stack: Stack) -> None:
+    def connected(how: str) -> None:
+        raise LinkError(how)
+
+    with pytest.raises(LinkError, match="passive"):
+        await link_for().run(connected)
+    assert stack.scanners
+    for scanner in stack.scanners:
+        assert scanner.calls == ["start", "stop"]
+
+
+# -- silence ------------------------------------------------------------------------------
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 # nothing in the link tells of it
+            await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("error", [None, dbus_error("org.bluez.Error.DoesNotExist")])
+async def test_a_scan_that_has_gone_silent_is_replaced_by_a_fresh_one(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    """As after a restart of bluetoothd, or when the adapter was pulled out and put in."""
+    monkeypatch.setattr(bluetooth, "_SILENCE_SECONDS", 0.01)
+    if error is not None:
+        stack.stopped["passive"] = error
+    said: list[str] = []
+    heard: list[Advertisement] = []
+    link = link_for(heard)
+    task = asyncio.create_task(link.run(said.append))
+    await until(lambda: stack.scanners)
+    first = stack.scanners[0]
+    await until(lambda: first.calls == ["start", "stop"])
+    await until(lambda: len([s for s in stack.scanners if s.calls]) > 20)
+    monkeypatch.setattr(bluetooth, "_SILENCE_SECONDS", PATIENCE)
+    await until(lambda: [s.scans for s in stack.scanners][-1])
+    count = len(heard)
+    stack.hear(A, {FE95: CLIMATE})
+    assert len(heard) == count + 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert said == [PASSIVE]
+    assert stack.modes == set()
+
+
+async def test_a_radio_that_is_gone_when_the_scan_is_replaced_is_said(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluetooth, "_SILENCE_SECONDS", 0.01)
+    task = asyncio.create_task(link_for().run(lambda _how: None))
+    await until(lambda: stack.scanners)
+    stack.started["passive"] = NO_ADAPTER
+    with pytest.raises(LinkError, match="no Bluetooth adapter"):
+        async with asyncio.timeout(PATIENCE):
+            await task
+    assert stack.modes == set()
+
+
+async def test_strangers_keep_a_scan_going(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluetooth, "_SILENCE_SECONDS", 2.0)
+    async with running(link_for()):
+        scanners = len(stack.scanners)
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            stack.hear(B, {})
+            await asyncio.sleep(0.01)
+        assert len(stack.scanners) == scanners
+
+
+# -- adverts ------------------------------------------------------------------------------
+
+
+async def test_an_advert_of_a_sensor_is_passed_on(stack: Stack) -> None:
+    heard: list[Advertisement] = []
+    async with running(link_for(heard)):
+        before = time.monotonic()
+        stack.hear(A, {FE95: CLIMATE}, rssi=-71)
+        (advert,) = heard
+        assert (advert.address, advert.service_data) == (A, {0xFE95: CLIMATE})
+        assert advert.rssi == -71
+        assert before <= advert.at <= time.monotonic()
+
+
+async def test_a_stranger_costs_no_more_than_a_look_at_its_address(stack: Stack) -> None:
+    heard: list[Advertisement] = []
+    async with running(link_for(heard)):
+        stack.hear_raw(B, Stranger())
+        assert heard == []
+        with pytest.raises(AssertionError, match="a stranger's"):  # the trap does work
+            stack.hear_raw(A, Stranger())
+
+
+async def test_only_service_data_that_has_a_decoder_is_passed_on(stack: Stack) -> None:
+    heard: list[Advertisement] = []
+    async with running(link_for(heard)):
+        stack.hear(A, {})
+        stack.hear(A, {OTHER_UUID: b"\x01"})
+        assert heard == []
+        stack.hear(A, {OTHER_UUID: b"\x01", FE95: CLIMATE})
+        stack.hear(A, {FE95: b""})
+    assert [advert.service_data for advert in heard] == [{0xFE95: CLIMATE}, {0xFE95: b""}]
+
+
+async def test_who_is_wanted_may_change_while_it_listens(stack: Stack) -> None:
+    heard: list[Advertisement] = []
+    link = link_for(heard, wanted={A})
+    async with running(link):
+        stack.hear(B, {FE95: CLIMATE})
+        link.wanted = {B}
+        stack.hear(B, {FE95: CLIMATE})
+        stack.hear(A, {FE95: CLIMATE})
+    assert [advert.address for advert in heard] == [B]
+
+
+# -- patterns -----------------------------------------------------------------------------
+
+
+def test_patterns_have_the_uuid_for_one_bluez_and_the_products_for_the_other() -> None:
+    found = patterns([0xFE95, 0x181A], [0x01AA, 0x055B])
+    assert [(start, int(kind), data.hex()) for start, kind, data in found] == [
+        (0, 0x16, "95fe"),
+        (0, 0x16, "1a18"),
+        (2, 0x16, "aa01"),
+        (2, 0x16, "5b05"),
+    ]
+
+
+async def test_the_patterns_of_the_scan_have_every_product(stack: Stack) -> None:
+    async with running(link_for()):
+        scans = [scanner.options["bluez"]["or_patterns"] for scanner in stack.scanners]
+        found = [pattern for each in scans for pattern in each]
+    # With an eighth pattern in one scan, bluetoothd aborts.
+    assert max(map(len, scans)) <= 7
+    assert len(found) == 1 + len(PRODUCTS)
+    assert {(start, int(kind), data.hex()) for start, kind, data in found} >= {
+        (0, 0x16, "95fe"),
+        (2, 0x16, "aa01"),  # LYWSDCGQ
+        (2, 0x16, "5b05"),  # LYWSD03MMC
+        (2, 0x16, "4703"),  # CGG1
+        (2, 0x16, "8703"),  # MHO-C401
+        (2, 0x16, "6f06"),  # CGDK2
+        (2, 0x16, "5b04"),  # LYWSD02
+    }
+    products = {data[::-1].hex() for start, _, data in found if start == 2}
+    assert products == {f"{product_id:04x}" for product_id in PRODUCTS}

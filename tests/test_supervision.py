@@ -1,0 +1,226 @@
+"""A link is kept running: said once, tried again ever more patiently, ended cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Final
+
+import pytest
+
+from hk_bridge import supervision
+from hk_bridge.errors import LinkError
+from hk_bridge.supervision import supervise
+
+#: Longer than anything here takes.
+PATIENCE: Final = 20.0
+
+CONNECTS: Final = "connects"
+ENDS: Final = "ends"
+
+#: What one run of a link does, in order: an exception to raise, or one of the above.
+Run = list[Exception | str]
+
+
+class ScriptedLink:
+    """Does in each run what it is told, and then stays up for ever."""
+
+    name = "serial port x"
+
+    def __init__(self, *runs: Run) -> None:
+        self.runs = list(runs)
+        self.started = 0
+        self.running = asyncio.Event()
+        self.up = asyncio.Event()
+        self.cleaned_up = False
+
+    async def run(self, connected: Callable[[str], None]) -> None:
+        self.started += 1
+        self.running.set()
+        for step in self.runs.pop(0) if self.runs else ():
+            if isinstance(step, Exception):
+                raise step
+            if step == ENDS:
+                return
+            connected("open")
+        self.up.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cleaned_up = True
+
+
+class Sleeps:
+    """asyncio.sleep as the module sees it: written down, and over at once."""
+
+    def __init__(self) -> None:
+        self.delays: list[float] = []
+
+    async def __call__(self, delay: float) -> None:
+        self.delays.append(delay)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> Sleeps:
+    recorder = Sleeps()
+    monkeypatch.setattr(supervision, "asyncio", SimpleNamespace(sleep=recorder))
+    return recorder
+
+
+async def supervised(*runs: Run) -> tuple[ScriptedLink, int]:
+    """Run such a link until its script is over; how often it was connected, too."""
+    link, count = ScriptedLink(*runs), 0
+
+    def on_connected() -> None:
+        nonlocal count
+        count += 1
+
+    task = asyncio.create_task(supervise(link, on_connected))
+    async with asyncio.timeout(PATIENCE):
+        await link.up.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert link.runs == []
+    assert link.cleaned_up
+    return link, count
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def failures(texts: Iterable[str]) -> list[Run]:
+    return [[LinkError(text)] for text in texts]
+
+
+async def test_the_same_failure_again_and_again_is_said_once(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    await supervised(*failures(["the port is not there"] * 5))
+    assert said(caplog) == ["the port is not there. Trying again until it works"]
+
+
+async def test_another_failure_is_said_again(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    await supervised(
+        *failures(["not there", "not there", "in use.", "in use.", "not there"])
+    )
+    assert said(caplog) == [
+        "not there. Trying again until it works",
+        "in use. Trying again until it works",
+        "not there. Trying again until it works",
+    ]
+
+
+async def test_a_failure_after_a_success_is_said_again(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    gone = LinkError("gone")
+    _, connections = await supervised([gone], [gone], [CONNECTS, gone], [CONNECTS])
+    assert connections == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "gone. Trying again until it works",
+        "serial port x: open",
+        "gone. Trying again until it works",
+        "serial port x: open",
+    ]
+
+
+async def test_waiting_grows_up_to_20_seconds_and_no_further(sleeps: Sleeps) -> None:
+    await supervised(*failures(["gone"] * 9))
+    expected = [1, 2, 4, 8, 16, 20, 20, 20, 20]
+    assert len(sleeps.delays) == 9
+    for delay, nominal in zip(sleeps.delays, expected, strict=True):
+        assert 0.8 * nominal <= delay <= 1.2 * nominal
+
+
+async def test_waiting_begins_anew_after_the_link_has_worked_for_a_while(
+    sleeps: Sleeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each look at the clock comes a minute after the one before.
+    clock = itertools.count(step=60.0)
+    monkeypatch.setattr(supervision, "time", SimpleNamespace(monotonic=clock.__next__))
+    gone = LinkError("gone")
+    await supervised(*failures(["gone"] * 6), [CONNECTS, gone], [gone])
+    for delay, nominal in zip(sleeps.delays, [1, 2, 4, 8, 16, 20, 1, 2], strict=True):
+        assert 0.8 * nominal <= delay <= 1.2 * nominal
+
+
+async def test_a_link_that_connects_only_to_fail_is_tried_ever_more_rarely(
+    sleeps: Sleeps,
+) -> None:
+    flap: Run = [CONNECTS, LinkError("gone")]
+    await supervised(*[flap] * 7)
+    for delay, nominal in zip(sleeps.delays, [1, 2, 4, 8, 16, 20, 20], strict=True):
+        assert 0.8 * nominal <= delay <= 1.2 * nominal
+
+
+async def test_waiting_is_not_the_same_for_all(sleeps: Sleeps) -> None:
+    await supervised(*failures(["gone"] * 60))
+    assert len(set(sleeps.delays[10:])) > 1
+
+
+async def test_an_unexpected_exception_does_not_end_it(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    await supervised([ValueError("no number")], [EOFError()], [CONNECTS, KeyError("x")])
+    assert said(caplog) == [
+        "serial port x failed (ValueError: no number). Trying again until it works",
+        "serial port x failed (EOFError: ). Trying again until it works",
+        "serial port x failed (KeyError: 'x'). Trying again until it works",
+    ]
+    assert len(sleeps.delays) == 3
+
+
+async def test_a_link_that_just_ends_is_started_again(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    await supervised([ENDS], [CONNECTS, ENDS])
+    assert said(caplog) == ["serial port x has ended. Trying again until it works"] * 2
+
+
+async def test_a_failure_of_what_hangs_on_it_is_one_of_the_link(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = ScriptedLink([CONNECTS], [])
+
+    def on_connected() -> None:
+        raise LinkError("the lamp cannot be set")
+
+    task = asyncio.create_task(supervise(link, on_connected))
+    async with asyncio.timeout(PATIENCE):
+        await link.up.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert said(caplog) == ["the lamp cannot be set. Trying again until it works"]
+
+
+async def test_it_can_be_ended_while_it_waits() -> None:
+    link = ScriptedLink([LinkError("gone")])
+    task = asyncio.create_task(supervise(link, lambda: None))
+    async with asyncio.timeout(PATIENCE):
+        await link.running.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert link.started == 1
+
+
+async def test_one_link_does_not_take_another_down(sleeps: Sleeps) -> None:
+    bad, good = ScriptedLink([RuntimeError("broken")], []), ScriptedLink([CONNECTS])
+    tasks = [asyncio.create_task(supervise(link, lambda: None)) for link in (bad, good)]
+    async with asyncio.timeout(PATIENCE):
+        await bad.up.wait()
+        await good.up.wait()
+    assert (bad.started, good.started) == (2, 1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
