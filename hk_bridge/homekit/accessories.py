@@ -73,7 +73,11 @@ class _HouseAccessory(Accessory):  # type: ignore[misc] # HAP-python has no type
         """
         del sender
         if service.display_name == "AccessoryInformation" and values.get("Identify"):
-            self._on_identify()
+            self.identify()
+
+    def identify(self) -> None:
+        """Show which one it is. Raises LinkError where it cannot be reached."""
+        self._on_identify()
 
 
 class HouseBridge(_HouseAccessory, Bridge):  # type: ignore[misc] # HAP-python has no types

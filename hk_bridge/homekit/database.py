@@ -6,7 +6,6 @@ Source: docs/protocols/hap.md, "Status codes". One item that fails takes no othe
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -117,7 +116,7 @@ def _native(properties: Mapping[str, Any], value: object) -> bool | int | float:
     0 and 1 are booleans and 50.0 is an integer, as controllers send them. Raises
     ValueError for a value of another type, out of range, or not a number.
     """
-    if not isinstance(value, bool | int | float) or not math.isfinite(value):
+    if not isinstance(value, bool | int | float):
         raise ValueError("not a number")
     if properties[PROP_FORMAT] == HAP_FORMAT_BOOL:
         if value not in (0, 1):
@@ -129,6 +128,6 @@ def _native(properties: Mapping[str, Any], value: object) -> bool | int | float:
         raise ValueError("out of range")
     if properties[PROP_FORMAT] == HAP_FORMAT_FLOAT:
         return float(value)
-    if value != int(value):
+    if isinstance(value, float) and not value.is_integer():
         raise ValueError("not a whole number")
     return int(value)

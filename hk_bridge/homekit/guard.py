@@ -50,6 +50,18 @@ _BAD_REQUEST: Final = (400, "Bad Request")
 class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has no types
     """Answers the requests of one connection."""
 
+    #: The base lacks /identify, and has a camera's /resource.
+    HANDLERS: Final = {
+        "POST": {
+            "/pair-setup": "handle_pairing",
+            "/pair-verify": "handle_pair_verify",
+            "/pairings": "handle_pairings",
+            "/identify": "handle_identify",
+        },
+        "GET": HAPServerHandler.HANDLERS["GET"],
+        "PUT": HAPServerHandler.HANDLERS["PUT"],
+    }
+
     def __init__(self, driver: BridgeDriver, client_address: tuple[str, int]) -> None:
         super().__init__(driver, client_address)
         self._driver = driver
@@ -89,6 +101,14 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
             self._send_bare(HTTPStatus.METHOD_NOT_ALLOWED)
         else:
             self._send_bare(HTTPStatus.NOT_FOUND)
+
+    def handle_identify(self) -> None:
+        """Identify the bridge to a controller that is about to pair (§7.4.2)."""
+        if self.state.paired:
+            self._refuse(_BAD_REQUEST, HAP_SERVER_STATUS.INSUFFICIENT_PRIVILEGES)
+        else:
+            self._driver.accessory.identify()
+            self.send_response(HTTPStatus.NO_CONTENT)
 
     def handle_pairing(self) -> None:
         """Take one step of pair-setup.

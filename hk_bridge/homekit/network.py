@@ -47,7 +47,7 @@ class Network:
             return cls((), _ordered(outside) or (_LOOPBACK,))
         chosen: list[str] = []
         for name in bind:
-            if (found := adapters.get(name)) is not None:
+            if found := adapters.get(name):
                 chosen += found
             elif _is_unspecified(name) or any(name in own for own in adapters.values()):
                 chosen.append(name)
@@ -58,10 +58,10 @@ class Network:
                     if own
                 )
                 raise LinkError(
-                    f'"{name}" is neither an interface here nor an address of one. '
-                    f"There are: {known}"
+                    f'"{name}" is neither an interface with an address nor an address of '
+                    f"one. There are: {known}"
                 )
-        if not chosen or any(_is_unspecified(address) for address in chosen):
+        if any(_is_unspecified(address) for address in chosen):
             return cls(_ordered(chosen), cls.find(()).advertised)
         return cls(_ordered(chosen), _ordered(chosen))
 

@@ -226,6 +226,20 @@ async def test_a_paired_bridge_takes_no_second_home(
     assert answer == {STATE: b"\2", ERROR: bytes([UNAVAILABLE])}
 
 
+async def test_identify_is_for_a_bridge_that_nobody_has_paired_yet(
+    bridge: Bridge,
+    stranger: RawClient,
+    controller: IpController,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    assert (await stranger.request("POST", "/identify"))[0] == 204
+    assert "HK Bridge was asked to identify itself" in caplog.messages
+    await pair(controller, bridge.identity)
+    status, body = await stranger.request("POST", "/identify")
+    assert (status, body) == (400, b'{"status":-70401}')
+
+
 async def test_garbage_instead_of_http_is_survived(
     bridge: Bridge, controller: IpController, caplog: pytest.LogCaptureFixture
 ) -> None:

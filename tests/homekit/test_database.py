@@ -1,0 +1,212 @@
+"""Reads and writes item by item, with the status that HAP has for each."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyhap.accessory import Bridge
+from pyhap.loader import Loader
+
+from hk_bridge.devices.dimmer import Lamp
+from hk_bridge.devices.sensor import SensorView
+from hk_bridge.errors import LinkError
+from hk_bridge.homekit.accessories import (
+    HouseBridge,
+    Information,
+    LampAccessory,
+    SensorAccessory,
+)
+from hk_bridge.homekit.database import read, write
+
+LAMP, SENSOR = 2, 3
+IDENTIFY, ON, BRIGHTNESS = 2, 81, 82
+TEMPERATURE, ACTIVE = 33, 35
+CLIENT = ("192.0.2.1", 50000)
+
+DONE, NO_RESPONSE = 0, -70402
+READ_ONLY, WRITE_ONLY, NOT_THERE, INVALID = -70404, -70405, -70409, -70410
+
+
+class House:
+    """A bridge with a lamp and a sensor, and what was asked of the lamp."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[bool | None, int | None]] = []
+        self.identified: list[str] = []
+        self.published: list[tuple[int, Any, Any]] = []
+        self.lamp = Lamp(on=True, brightness=40)
+        self.line_is_there = True
+        driver = SimpleNamespace(loader=Loader(), publish=self._publish)
+        self.bridge: Bridge = HouseBridge(driver, self._about("Bridge"), lambda: None)
+        self.lamp_accessory = LampAccessory(
+            driver,
+            self._about("Lamp"),
+            LAMP,
+            lambda: self.identified.append("lamp"),
+            apply=self._apply,
+            reachable=lambda: self.line_is_there,
+        )
+        self.lamp_accessory.show(self.lamp)
+        sensor = SensorAccessory(
+            driver,
+            self._about("Sensor"),
+            SENSOR,
+            lambda: None,
+            battery=False,
+            temperature_name="Temperature",
+            humidity_name="Humidity",
+        )
+        sensor.show(SensorView(21.5, None, None, None))
+        self.bridge.add_accessory(self.lamp_accessory)
+        self.bridge.add_accessory(sensor)
+        self.published.clear()
+
+    @staticmethod
+    def _about(name: str) -> Information:
+        return Information(name, "Maker", "Model", "Serial")
+
+    def _apply(self, on: bool | None, brightness: int | None) -> Lamp:
+        self.calls.append((on, brightness))
+        if not self.line_is_there:
+            raise LinkError("the line is not there")
+        self.lamp = self.lamp.set(on=on, brightness=brightness)
+        return self.lamp
+
+    def _publish(self, data: dict[str, Any], sender: Any, _immediate: bool) -> None:
+        self.published.append((data["iid"], data["value"], sender))
+
+    def write(self, *items: tuple[int, int, Any]) -> list[int]:
+        """The status of each item of one request."""
+        request = [{"aid": aid, "iid": iid, "value": value} for aid, iid, value in items]
+        answers = write(self.bridge, request, CLIENT)
+        assert [(a["aid"], a["iid"]) for a in answers] == [item[:2] for item in items]
+        return [answer["status"] for answer in answers]
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_a_known_value_is_read_with_success(house: House) -> None:
+    assert read(house.bridge, SENSOR, TEMPERATURE) == {
+        "aid": SENSOR,
+        "iid": TEMPERATURE,
+        "status": DONE,
+        "value": 21.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("aid", "iid", "status"),
+    [
+        (99, ON, NOT_THERE),
+        (LAMP, 999, NOT_THERE),
+        (LAMP, 80, NOT_THERE),  # the service itself
+        (LAMP, IDENTIFY, WRITE_ONLY),
+        (SENSOR, 49, NO_RESPONSE),  # humidity, never heard
+    ],
+)
+def test_what_cannot_be_read_says_why(
+    house: House, aid: int, iid: int, status: int
+) -> None:
+    assert read(house.bridge, aid, iid) == {"aid": aid, "iid": iid, "status": status}
+
+
+def test_a_lamp_without_its_line_answers_only_for_what_it_is(house: House) -> None:
+    house.line_is_there = False
+    assert read(house.bridge, LAMP, ON)["status"] == NO_RESPONSE
+    assert read(house.bridge, LAMP, 5)["value"] == "Lamp"
+
+
+def test_on_and_brightness_of_one_request_are_one_write(house: House) -> None:
+    assert house.write((LAMP, ON, True), (LAMP, BRIGHTNESS, 70)) == [DONE, DONE]
+    assert house.calls == [(True, 70)]
+
+
+@pytest.mark.parametrize(
+    ("iid", "value"),
+    [
+        (ON, 2),
+        (ON, -1),
+        (ON, 0.5),
+        (ON, "true"),
+        (ON, None),
+        (ON, []),
+        (BRIGHTNESS, 101),
+        (BRIGHTNESS, -1),
+        (BRIGHTNESS, 49.5),
+        (BRIGHTNESS, "50"),
+        (BRIGHTNESS, True),
+        (BRIGHTNESS, None),
+        (BRIGHTNESS, {}),
+        (BRIGHTNESS, math.nan),
+        (BRIGHTNESS, math.inf),
+        pytest.param(BRIGHTNESS, 10**400, id="huge"),
+    ],
+)
+def test_a_value_that_is_none_is_invalid_and_nothing_changes(
+    house: House, iid: int, value: Any
+) -> None:
+    assert house.write((LAMP, iid, value)) == [INVALID]
+    assert house.calls == []
+    assert house.published == []
+    assert read(house.bridge, LAMP, BRIGHTNESS)["value"] == 40
+
+
+@pytest.mark.parametrize(
+    ("iid", "value", "call"),
+    [
+        (ON, 0, (False, None)),
+        (ON, 1, (True, None)),
+        (ON, False, (False, None)),
+        (BRIGHTNESS, 50.0, (None, 50)),
+        (BRIGHTNESS, 0, (None, 0)),
+        (BRIGHTNESS, 100, (None, 100)),
+    ],
+)
+def test_what_controllers_send_for_a_value_is_taken(
+    house: House, iid: int, value: Any, call: tuple[bool | None, int | None]
+) -> None:
+    assert house.write((LAMP, iid, value)) == [DONE]
+    assert house.calls == [call]
+    # 1 == True, and so the types are looked at, too.
+    assert [type(part) for part in house.calls[0]] == [type(part) for part in call]
+
+
+def test_one_item_that_fails_takes_no_other_with_it(house: House) -> None:
+    statuses = house.write(
+        (SENSOR, TEMPERATURE, 20.0), (99, 1, 1), (LAMP, BRIGHTNESS, 500), (LAMP, ON, False)
+    )
+    assert statuses == [READ_ONLY, NOT_THERE, INVALID, DONE]
+    assert house.calls == [(False, None)]
+
+
+def test_a_write_that_fails_keeps_the_old_value_and_tells_nobody(house: House) -> None:
+    house.line_is_there = False
+    assert house.write((LAMP, ON, False), (LAMP, BRIGHTNESS, 70)) == [NO_RESPONSE] * 2
+    house.line_is_there = True
+    assert read(house.bridge, LAMP, ON)["value"] is True
+    assert read(house.bridge, LAMP, BRIGHTNESS)["value"] == 40
+    assert house.published == []
+
+
+def test_the_writer_is_not_told_what_it_wrote_but_what_follows_from_it(
+    house: House,
+) -> None:
+    house.write((LAMP, BRIGHTNESS, 70))
+    assert house.published == [(BRIGHTNESS, 70, CLIENT)]
+    house.published.clear()
+    house.write((LAMP, BRIGHTNESS, 0))
+    # The lamp is off, and its brightness is not what was written.
+    assert house.published == [(ON, False, None), (BRIGHTNESS, 70, None)]
+
+
+def test_identify_is_passed_on(house: House) -> None:
+    assert house.write((LAMP, IDENTIFY, True)) == [DONE]
+    assert house.identified == ["lamp"]
+    assert house.write((LAMP, IDENTIFY, False)) == [DONE]
+    assert house.identified == ["lamp"]
