@@ -19,6 +19,7 @@ from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.homekit.network import Network
 from hk_bridge.homekit.store import Identity, StateLock, Store
 from hk_bridge.house import LampStation, SensorStation
+from hk_bridge.identities import settle, with_adopted_address
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard, SimulatedRadio
 from hk_bridge.memory import DeviceMemory, Memory
@@ -69,38 +70,6 @@ async def _run_until_signal(app: App, welcome: Callable[[Identity], None]) -> No
     await app.run(stop, welcome)
 
 
-def settle(identity: Identity, config: Config) -> Identity:
-    """The identity that a bridge has with this configuration.
-
-    Raises StoreError where a paired bridge would become another one.
-    """
-    device_id = config.bridge.username or identity.device_id
-    if identity.pairings and device_id != identity.device_id:
-        raise StoreError(
-            f"the bridge is paired as {identity.device_id}, but bridge.username is "
-            f"{device_id}. Take bridge.username out, or forget the pairing first with: "
-            "hk-bridge pairing reset"
-        )
-    identity = replace(
-        identity, device_id=device_id, setup_code=config.bridge.pin or identity.setup_code
-    )
-    return identity.with_aids_for(
-        [sensor.identity for sensor in _with_addresses(config, identity).sensors]
-        + [dimmer.identity(c.channel) for dimmer in config.dimmers for c in dimmer.channels]
-    )
-
-
-def _with_addresses(config: Config, identity: Identity) -> Config:
-    """The configuration with the address that the only sensor has adopted."""
-    if identity.adopted_address is None:
-        return config
-    sensors = tuple(
-        replace(sensor, address=sensor.address or identity.adopted_address)
-        for sensor in config.sensors
-    )
-    return replace(config, sensors=sensors)
-
-
 class App:
     """One running bridge with everything behind it."""
 
@@ -110,7 +79,7 @@ class App:
         for notice in self._store.notices:
             _LOG.warning("%s", notice)
         self._store.put(settle(self._store.bridge(), config))
-        self._config = config = _with_addresses(config, self._store.bridge())
+        self._config = config = with_adopted_address(config, self._store.bridge())
         self._memory = Memory(options.state_directory, simulated=options.simulate)
         remembered = self._memory.load()
         self._lamp_changed = asyncio.Event()

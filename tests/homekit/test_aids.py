@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition
 from hypothesis.stateful import rule as edit
 
-from hk_bridge.app import App, Options, settle
+from hk_bridge.app import App, Options
 from hk_bridge.config import Config, parse
 from hk_bridge.errors import StoreError
 from hk_bridge.homekit.store import Identity, Pairing, Store
+from hk_bridge.identities import settle
 from hk_bridge.model import Advertisement
 
 Json = dict[str, Any]
