@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -28,13 +29,25 @@ _LEVELS: Final = (
 )
 
 
+class _LineFormatter(logging.Formatter):
+    """Keeps every record to a line: libraries log tracebacks of what the network does."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, ANN401 # logging's own
+        """The last line of what would be a traceback."""
+        return traceback.format_exception_only(ei[1])[-1].strip()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, with line breaks taken out."""
+        return " | ".join(super().format(record).splitlines())
+
+
 def start_logging(verbose: int) -> None:
     """Log to stderr; `verbose` counts the -v."""
     own, libraries = _LEVELS[min(verbose, len(_LEVELS) - 1)]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
-    )
+    everything = verbose >= len(_LEVELS) - 1
+    formatter = logging.Formatter if everything else _LineFormatter
+    handler.setFormatter(formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=libraries, handlers=[handler])
     logging.getLogger("hk_bridge").setLevel(own)
 

@@ -1,0 +1,63 @@
+"""The log, and where the state is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from hk_bridge import terminal
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    """Puts the root logger back as it was."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    logging.getLogger("hk_bridge").setLevel(logging.NOTSET)
+
+
+def start(verbose: int) -> None:
+    """Start logging as in a process of its own, without the handlers of pytest."""
+    logging.getLogger().handlers.clear()
+    terminal.start_logging(verbose)
+
+
+def complain() -> None:
+    try:
+        raise OSError(101, "Network is unreachable")
+    except OSError:
+        logging.getLogger("zeroconf").warning("Error with socket", exc_info=True)
+
+
+def test_an_exception_that_a_library_logs_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start(verbose=0)
+    complain()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "WARNING Error with socket | OSError: [Errno 101] Network is unreachable"
+    )
+
+
+def test_with_everything_asked_for_the_traceback_is_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start(verbose=2)
+    complain()
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_what_is_said_hangs_on_verbosity(capsys: pytest.CaptureFixture[str]) -> None:
+    for verbose, expected in ((0, "A"), (1, "ABC"), (2, "ABCD")):
+        start(verbose)
+        logging.getLogger("hk_bridge.x").info("A")
+        logging.getLogger("hk_bridge.x").debug("B")
+        logging.getLogger("pyhap.x").info("C")
+        logging.getLogger("pyhap.x").debug("D")
+        lines = capsys.readouterr().err.splitlines()
+        assert "".join(line[-1] for line in lines) == expected
