@@ -122,11 +122,10 @@ class App:
                     )
                 ]
                 await stop.wait()
+                await asyncio.gather(*(lamp.close() for lamp in self._lamps))
                 for task in tasks:
                     task.cancel()
         finally:
-            for lamp in self._lamps:
-                await lamp.close()
             self._save(self._remembered())
             await driver.close()
             await zeroconf.async_close()
@@ -161,13 +160,15 @@ class App:
         return lamps
 
     def _radio(self) -> Link:
-        addresses = [sensor.config.address for sensor in self._sensors]
+        configs = [sensor.config for sensor in self._sensors]
         if self._options.simulate:
-            return SimulatedRadio([a or _SIMULATED_ADDRESS for a in addresses], self._heard)
+            keys = {c.address or _SIMULATED_ADDRESS: c.bind_key for c in configs}
+            return SimulatedRadio(keys, self._heard)
         # bleak takes its time to import, and controllers need not wait for it.
-        from hk_bridge.links.bluetooth import BluetoothLink  # noqa: PLC0415
+        from hk_bridge.links.bluetooth import BluetoothLink  # noqa: PLC0415 # see above
 
-        wanted = Everyone() if None in addresses else self._by_address
+        adopts = any(config.address is None for config in configs)
+        wanted = Everyone() if adopts else self._by_address
         self._bluetooth = BluetoothLink(wanted, self._heard, advert.UUIDS, PRODUCTS)
         return self._bluetooth
 

@@ -6,10 +6,10 @@ use. The commands import what they need when they run, so that each starts quick
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,7 +29,17 @@ _DEFAULT_CONFIG: Final = "accessories.json"
 
 def main() -> None:
     """Run the command that sys.argv names, and exit with its code."""
-    cli(prog_name="hk-bridge")
+    try:
+        try:
+            cli(prog_name="hk-bridge")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # Where stdout cannot be written, Python must not try again while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:
+            click.echo(f"hk-bridge: cannot print: {error.strerror}", err=True)
+        sys.exit(1)
 
 
 def _fails_clearly(command: Callable[..., None]) -> Callable[..., None]:
@@ -46,25 +56,39 @@ def _fails_clearly(command: Callable[..., None]) -> Callable[..., None]:
         except HkBridgeError as error:
             click.echo(f"hk-bridge: {error}", err=True)
             sys.exit(1)
-        except BrokenPipeError:
-            # The reader has gone, as `head` does; nothing more can be said to it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
 
     return wrapped
+
+
+class _PathParameter(click.Path):
+    """A path of which the program itself says what is wrong, and which is not empty."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 # click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401 # click's own
+        """Refuse what an unset variable of the shell leaves of an option."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 _config_option = click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path, dir_okay=True),
+    type=_PathParameter(),
     envvar="HK_BRIDGE_CONFIG",
     metavar="FILE",
     help="The configuration. Default: $HK_BRIDGE_CONFIG, else ./accessories.json",
 )
 _state_option = click.option(
     "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_PathParameter(),
     metavar="DIR",
     help="Where pairing and last values are kept. Default: $STATE_DIRECTORY, else the "
     "user's state directory",
@@ -135,9 +159,8 @@ def run(
         _LOG.warning("%s", locate(str(path), warning))
     directory = terminal.state_directory(state_dir, simulate=simulate)
     options = app.Options(directory, simulate, bind, port)
-    hint = f"hk-bridge pairing show --state-dir {shlex.quote(str(directory.absolute()))}"
     name = loaded.bridge.name
-    app.run(loaded, options, lambda identity: terminal.welcome(name, identity, hint))
+    app.run(loaded, options, lambda identity: terminal.welcome(name, identity, directory))
 
 
 @cli.command()

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ Value = TypeVar("Value")
 
 _FILE_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
+#: How the names of all files in a state directory begin.
+_OWN_FILES: Final = ("homekit.json", "devices.json", "devices-simulated.json", "lock")
 _MOST_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -124,8 +127,19 @@ class JsonFile(Generic[Value]):
 
 
 def make_private(directory: Path) -> None:
-    """Create `directory` for its owner alone, where it does not exist. Raises OSError."""
+    """Have `directory` for its owner alone: make it, or close one that is made for this.
+
+    One that holds other things, as a home directory does, is left as open as it is.
+    Raises OSError.
+    """
     directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+    status = directory.stat()
+    is_open = bool(stat.S_IMODE(status.st_mode) & ~_DIRECTORY_MODE)
+    is_own = status.st_uid == os.getuid() and all(
+        entry.name.startswith(_OWN_FILES) for entry in directory.iterdir()
+    )
+    if is_open and is_own:
+        directory.chmod(_DIRECTORY_MODE)
 
 
 def _replace_all(paths: Sequence[Path], data: bytes) -> None:

@@ -53,7 +53,8 @@ class SensorStation:
         self._live = False
         if remembered is not None:
             now = time.monotonic()
-            self._recognise(remembered.product_id)
+            self.sensor.product_id = remembered.product_id
+            self.sensor.timeout = self._timeout(remembered.product_id)
             for quantity, measurement in remembered.measurements.items():
                 self.sensor.restore(quantity, from_wall_clock(measurement, now))
 
@@ -106,7 +107,7 @@ class SensorStation:
     def take(self, reading: Reading, at: float) -> None:
         """Take a reading of this sensor."""
         if reading.product_id != self.sensor.product_id:
-            self._recognise(reading.product_id)
+            self.sensor.timeout = self._timeout(reading.product_id)
             self.accessory.introduce(product(reading.product_id), self._serial)
         refused = self.sensor.refused
         self.sensor.update(reading, at)
@@ -145,10 +146,6 @@ class SensorStation:
                 for quantity, measurement in self.sensor.measurements.items()
             },
         )
-
-    def _recognise(self, product_id: int | None) -> None:
-        self.sensor.product_id = product_id
-        self.sensor.timeout = self._timeout(product_id)
 
     def _timeout(self, product_id: int | None) -> float:
         if self.config.timeout is not None:
@@ -227,12 +224,15 @@ class LampStation:
         self._blinking = asyncio.get_running_loop().create_task(self._blink())
 
     async def close(self) -> None:
-        """End what is under way."""
+        """End what is under way, with the lamp as it should be, on the wire."""
         task = self._blinking
         self._stop_blinking()
         if task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+            with contextlib.suppress(LinkError):
+                self.link.submit(self.config.channel, self.channel.level or 0)
+        await self.link.drain()
 
     def _stop_blinking(self) -> None:
         if self._blinking is not None:

@@ -19,7 +19,7 @@ def settle(identity: Identity, config: Config) -> Identity:
         raise StoreError(
             f"the bridge is paired as {identity.device_id}, but bridge.username is "
             f"{device_id}. Take bridge.username out, or forget the pairing first with: "
-            "hk-bridge pairing reset"
+            "hk-bridge pairing reset (with the --state-dir of this bridge, if it has one)"
         )
     identity = replace(
         identity, device_id=device_id, setup_code=config.bridge.pin or identity.setup_code

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -70,10 +72,11 @@ def state_directory(given: Path | None, *, simulate: bool) -> Path:
     )
 
 
-def welcome(name: str, identity: Identity, hint: str) -> None:
-    """Say how to pair, where that is open: with the code on a terminal, else by `hint`.
+def welcome(name: str, identity: Identity, directory: Path) -> None:
+    """Say how to pair, where that is open: on a terminal with the code, else how to see it.
 
-    A log may be read by others, so the code never goes there.
+    A log may be read by others, so the code never goes there. `directory` is where the
+    state is.
     """
     if identity.pairings:
         _LOG.info("paired; controllers: %d", len(identity.pairings))
@@ -81,14 +84,26 @@ def welcome(name: str, identity: Identity, hint: str) -> None:
         click.echo(f"\n{name} is ready to be added to the Home app.\n")
         show_setup(identity)
     else:
-        _LOG.info("not paired yet. For setup code and QR code type: %s", hint)
+        program = sys.argv[0] if sys.argv[0].endswith("hk-bridge") else "hk-bridge"
+        _LOG.info(
+            "not paired yet. Setup code and QR code: %s pairing show --state-dir %s",
+            shlex.quote(program),
+            shlex.quote(str(directory.absolute())),
+        )
 
 
 def show_setup(identity: Identity) -> None:
-    """Print setup code, payload and QR code."""
+    """Print setup code, payload and QR code, the last where the terminal can show it."""
     import segno  # noqa: PLC0415 # slow, and rarely needed
 
     payload = setup_payload(identity.setup_code, identity.setup_id, _CATEGORY_BRIDGE)
-    segno.make(payload, error="q", micro=False).terminal(compact=True)
+    picture = io.StringIO()
+    segno.make(payload, error="q", micro=False).terminal(out=picture, compact=True)
+    try:
+        picture.getvalue().encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        click.echo("The QR code needs a terminal with UTF-8, and this one has none.")
+    else:
+        click.echo(picture.getvalue())
     click.echo(f"Setup code:    {identity.setup_code}")
     click.echo(f"Setup payload: {payload}")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from hk_bridge.config import doubts, rules
 from hk_bridge.config.entries import house
+from hk_bridge.config.guesses import with_types
 from hk_bridge.config.lines import Path, Positions, printable_key
 from hk_bridge.config.messages import Finding, finding, written
 from hk_bridge.config.model import (
@@ -27,6 +30,7 @@ from hk_bridge.errors import ConfigError, Problem
 
 _LARGEST = 1024 * 1024
 _SECONDS_PER_MINUTE = 60
+_NO_TYPE = frozenset({"union_tag_not_found", "union_tag_invalid"})
 #: As many digits as surely fit a float; longer numbers are infinite for every range.
 _MOST_DIGITS = 300
 
@@ -51,6 +55,9 @@ def load(path: FilePath) -> Config:
     """
     file = str(path)
     try:
+        if path.is_fifo():
+            # It would be waited for without end where nobody writes to it.
+            raise OSError(errno.EINVAL, "it is a pipe")
         with path.open("rb") as stream:
             content = stream.read(_LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -129,7 +136,27 @@ def _checked(document: object) -> tuple[ConfigFile | None, list[Finding]]:
     try:
         return ConfigFile.model_validate(document), []
     except ValidationError as error:
-        return None, [finding(details, document) for details in error.errors()]
+        errors = error.errors()
+    findings = [finding(details, document) for details in errors]
+    untyped = {int(each["loc"][1]) for each in errors if each["type"] in _NO_TYPE}
+    if untyped:
+        guessed = with_types(document, untyped)
+        findings += [
+            finding(details, guessed)
+            for details in _errors(guessed)
+            if details["loc"][1:2]
+            and details["loc"][1] in untyped
+            and details["type"] not in _NO_TYPE
+        ]
+    return None, findings
+
+
+def _errors(document: object) -> list[ErrorDetails]:
+    try:
+        ConfigFile.model_validate(document)
+    except ValidationError as error:
+        return error.errors()
+    return []
 
 
 def _located(positions: Positions, findings: Iterable[Finding]) -> list[_Place]:

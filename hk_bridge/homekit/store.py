@@ -7,6 +7,7 @@ is told to a controller: what Home has been told must never be forgotten.
 from __future__ import annotations
 
 import fcntl
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -72,11 +73,15 @@ class Identity:
         )
 
     def without_pairings(self) -> Identity:
-        """The same accessories on a bridge that Home has never seen: new keys and id."""
+        """The same accessories on a bridge that Home has never seen: new keys and id.
+
+        Setup code and setup id stay, and so does the QR code that somebody has printed.
+        """
         fresh = Identity.new()
         return replace(
             fresh,
             setup_code=self.setup_code,
+            setup_id=self.setup_id,
             aids=self.aids,
             next_aid=self.next_aid,
             adopted_address=self.adopted_address,
@@ -231,7 +236,8 @@ class StateLock:
         """Take the lock, or raise StoreError where another process holds it."""
         try:
             make_private(self._path.parent)
-            self._file = self._path.open("a")
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.fdopen(descriptor, "r+")
         except OSError as error:
             raise StoreError(
                 f"the state directory {self._path.parent} cannot be used "

@@ -35,6 +35,9 @@ _WRITE_TIMEOUT: Final = 2.0
 #: takes seconds at times, a line about as long as it takes to send what it holds.
 _CLOSE_SECONDS: Final = 1.0
 
+#: Ending the program waits no longer than this for the last frames.
+_DRAIN_SECONDS: Final = 0.5
+
 #: What a person can do about an error of the system.
 _HINTS: Final = {
     errno.ENOENT: "is not there. Is the adapter plugged in? See: ls -l /dev/serial/by-id",
@@ -47,6 +50,12 @@ _HINTS: Final = {
     errno.ENXIO: "was unplugged",
     errno.ENOTTY: "is no serial port",
 }
+
+
+_NO_PORT: Final = (
+    "is no port: a device such as /dev/ttyUSB0 is, or a URL such as socket://host:7000 or "
+    "rfc2217://host:7000"
+)
 
 
 class Line(Protocol):
@@ -81,6 +90,7 @@ class SerialLink:
         self._levels: dict[int, int] = {}
         self._pending: list[int] = []
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
         self._is_open = False
 
     @property
@@ -100,6 +110,14 @@ class SerialLink:
         if channel not in self._pending:
             self._pending.append(channel)
         self._wake.set()
+        self._idle.clear()
+
+    async def drain(self) -> None:
+        """Return once all that was submitted is on the wire, or it cannot be soon."""
+        if self._is_open:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    await self._idle.wait()
 
     async def run(self, connected: Callable[[str], None]) -> None:
         """Open the port and write what is submitted, until cancelled.
@@ -117,12 +135,14 @@ class SerialLink:
             self._levels.clear()
             self._pending.clear()
             self._is_open = True
+            self._idle.set()
             connected("open")
             await self._write_frames(line)
         except OSError as error:
             raise LinkError(f"{self.name} {_reason(error)}") from error
         finally:
             self._is_open = False
+            self._idle.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await _in_thread(partial(_close, line))
@@ -137,7 +157,7 @@ class SerialLink:
                 write_timeout=_WRITE_TIMEOUT,
                 exclusive=True if is_device else None,
             )
-        except (OSError, ValueError, termios.error) as error:
+        except Exception as error:  # pyserial's URL handlers raise KeyError, re.error …
             raise LinkError(f"{self.name} {_reason(error)}") from error
 
     async def _write_frames(self, line: Line) -> None:
@@ -153,6 +173,7 @@ class SerialLink:
                 await _in_thread(partial(line.write, frame))
                 await asyncio.sleep(wire_time(len(frame), self._baudrate))
             self._wake.clear()
+            self._idle.set()
 
     def _frame(self, channel: int) -> LevelFrame:
         first, second = (self._levels.get(number, 0) for number in CHANNELS)
@@ -212,9 +233,11 @@ def _close_unwanted(opening: asyncio.Future[Line]) -> None:
 
 def _reason(error: Exception) -> str:
     """What happened, by the error of the system that pyserial has wrapped."""
-    causes = (error, error.__context__)
-    numbers = [cause.args[0] for cause in causes if cause is not None and cause.args]
-    for number in numbers:
-        if number in _HINTS:
-            return _HINTS[number]
+    context = error.__context__
+    for cause in (error, context):
+        if cause is not None and cause.args and cause.args[0] in _HINTS:
+            return _HINTS[cause.args[0]]
+    system_errors = (OSError, termios.error)
+    if not isinstance(error if context is None else context, system_errors):
+        return _NO_PORT
     return f"cannot be used: {error}"

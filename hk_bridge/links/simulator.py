@@ -14,7 +14,7 @@ import random
 import termios
 import time
 import tty
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from hk_bridge.model import Advertisement
@@ -23,7 +23,9 @@ from hk_bridge.protocols.wxdm2 import FrameHunter
 
 _LOG = logging.getLogger(__name__)
 
-_PRODUCT_ID: Final = 0x01AA
+#: A product that broadcasts openly, and one that encrypts.
+_PLAIN_PRODUCT_ID: Final = 0x01AA
+_ENCRYPTED_PRODUCT_ID: Final = 0x055B
 _BROADCAST_SECONDS: Final = 1.0
 _BATTERY_EVERY: Final = 10
 _REPEATS: Final = 2
@@ -36,18 +38,21 @@ _HUMIDITIES: Final = (350, 550)
 
 
 class SimulatedRadio:
-    """Broadcasts for every address, each second, with values that move each time."""
+    """Broadcasts for every address, each second, with values that move each time.
+
+    `sensors` maps addresses to bind keys; one with a key encrypts by it.
+    """
 
     name = "simulated radio"
 
     def __init__(
         self,
-        addresses: Iterable[str],
+        sensors: Mapping[str, bytes | None],
         on_advert: Callable[[Advertisement], None],
     ) -> None:
         self._frames = {
-            address: _frames(address, random.Random(address))  # noqa: S311 # weather, no secret
-            for address in addresses
+            address: _frames(address, bind_key, random.Random(address))  # noqa: S311 # weather, no secret
+            for address, bind_key in sensors.items()
         }
         self._on_advert = on_advert
 
@@ -69,11 +74,14 @@ class SimulatedRadio:
             await asyncio.sleep(_BROADCAST_SECONDS)
 
 
-def _frames(address: str, weather: random.Random) -> Iterator[list[bytes]]:
+def _frames(
+    address: str, bind_key: bytes | None, weather: random.Random
+) -> Iterator[list[bytes]]:
     """The frames of each second of one sensor's life."""
     temperature, humidity = weather.randint(*_TEMPERATURES), weather.randint(*_HUMIDITIES)
     battery = weather.randint(20, 100)
     counter = weather.randrange(256)
+    product_id = _ENCRYPTED_PRODUCT_ID if bind_key else _PLAIN_PRODUCT_ID
     second = 0
     while True:
         broadcasts = [mibeacon.encode_values(temperature / 10, humidity / 10)]
@@ -82,8 +90,8 @@ def _frames(address: str, weather: random.Random) -> Iterator[list[bytes]]:
         frames = []
         for objects in broadcasts:
             counter = (counter + 1) % 256
-            frame = mibeacon.MiBeaconFrame(_PRODUCT_ID, counter, address, objects=objects)
-            frames.append(frame.to_bytes())
+            frame = mibeacon.MiBeaconFrame(product_id, counter, address, objects=objects)
+            frames.append(frame.to_bytes(bind_key))
         yield frames
         temperature = _step(temperature, _TEMPERATURES, weather)
         humidity = _step(humidity, _HUMIDITIES, weather)

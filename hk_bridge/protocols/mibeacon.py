@@ -7,17 +7,13 @@ read at a fixed offset behind the frame counter.
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM
-
 from hk_bridge.errors import DecodeError
 from hk_bridge.model import Quantity, Reading
+from hk_bridge.protocols.mibeacon_cipher import WRONG_KEY, decrypt, encrypt, is_tagged
 
 Result = TypeVar("Result")
 
@@ -46,11 +42,10 @@ _OBJECTS: Final[dict[int, tuple[struct.Struct, tuple[tuple[Quantity, int], ...]]
     0x100D: (struct.Struct("<hH"), (("temperature", 10), ("humidity", 10))),
 }
 
-_ASSOCIATED_DATA: Final = b"\x11"
-_EXTENDED_COUNTER_LENGTH: Final = 3
-_MIC_LENGTH: Final = 4
-_LEGACY_KEY_LENGTH: Final = 12
-_LEGACY_KEY_INFIX: Final = bytes.fromhex("8d3d3c97")
+#: Length of the bind key → version of an encrypted frame that is built here.
+_VERSIONS: Final = {12: 3 << _VERSION_SHIFT, 16: 5 << _VERSION_SHIFT}
+_VERSION: Final = 0xF << _VERSION_SHIFT
+_EXTENDED_COUNTER: Final = bytes(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +92,32 @@ class MiBeaconFrame:
             control & ~(MAC_INCLUDED | CAPABILITY_INCLUDED | OBJECT_INCLUDED),
         )
 
-    def to_bytes(self) -> bytes:
-        """The service data that a sensor would send."""
+    def to_bytes(self, bind_key: bytes | None = None) -> bytes:
+        """The service data that a sensor would send.
+
+        With `bind_key` it is encrypted, which needs an address: by version 5 with 16
+        bytes, by version 3 with 12.
+        """
         control, parts = self.control, [b""]
-        if self.address is not None:
+        mac = _mac_of(self.address or "")
+        if mac:
             control |= MAC_INCLUDED
-            parts.append(bytes.fromhex(self.address.replace(":", ""))[::-1])
+            parts.append(mac[::-1])
         if self.capability is not None:
             control |= CAPABILITY_INCLUDED
             parts.append(bytes([self.capability]) + self.io_capability)
         if self.objects:
             control |= OBJECT_INCLUDED
-            parts += [_OBJECT.pack(kind, len(data)) + data for kind, data in self.objects]
+        objects = b"".join(
+            _OBJECT.pack(kind, len(data)) + data for kind, data in self.objects
+        )
+        if bind_key is not None and objects:
+            control = control & ~_VERSION | ENCRYPTED | _VERSIONS[len(bind_key)]
         parts[0] = _HEADER.pack(control, self.product_id, self.counter)
-        return b"".join(parts)
+        head = b"".join(parts)
+        if bind_key is None or not objects:
+            return head + objects
+        return encrypt(head, objects, _EXTENDED_COUNTER, mac, bind_key)
 
 
 def decode(
@@ -131,9 +138,7 @@ def decode(
             return Reading("mibeacon", product_id, counter, mac, needs_key=True)
         sender = mac or _mac_of(address or "")
         values = _first_that_fits(
-            lambda start: _values(_decrypt(data, start, sender[::-1], bind_key), start),
-            body,
-            capability,
+            lambda start: _open(data, start, sender, bind_key), body, capability
         )
     elif capability is None:
         values = _values(data, body)
@@ -251,40 +256,15 @@ def _first_that_fits(
     return read(body + last)
 
 
-def _decrypt(data: bytes, body: int, mac: bytes, key: bytes) -> bytes:
-    """`data` with its encrypted part replaced by the plain one."""
-    if len(mac) != _MAC_LENGTH:
-        raise DecodeError("decrypting needs the address of the sensor")
-    tail = _EXTENDED_COUNTER_LENGTH + _MIC_LENGTH
-    if body + tail > len(data):
-        raise DecodeError("the encrypted frame is too short")
-    legacy = int.from_bytes(data[:2], "little") >> _VERSION_SHIFT < 4
-    if (len(key) == _LEGACY_KEY_LENGTH) is not legacy:
-        raise DecodeError(f"the bind key of this sensor has {12 if legacy else 16} bytes")
-    if legacy:
-        return data[:body] + _decrypt_legacy(data, body, mac, key)
-    nonce = mac + data[2:5] + data[-tail:-_MIC_LENGTH]
-    sealed = data[body:-tail] + data[-_MIC_LENGTH:]
+def _open(data: bytes, start: int, mac: bytes, key: bytes) -> dict[Quantity, float]:
+    """The values in the encrypted part that begins at `start`."""
+    plain = decrypt(data, start, mac, key)
     try:
-        plain = AESCCM(key, tag_length=_MIC_LENGTH).decrypt(nonce, sealed, _ASSOCIATED_DATA)
-    except (InvalidTag, ValueError):
-        raise DecodeError("the bind key does not fit this frame") from None
-    return data[:body] + plain
-
-
-def _decrypt_legacy(data: bytes, body: int, mac: bytes, key: bytes) -> bytes:
-    """Versions 2 and 3 carry no tag: CCM without one is its counter mode."""
-    nonce = data[:5] + data[-4:-1] + mac[:5]
-    counter = b"\x01" + nonce + b"\x00\x01"
-    cipher = Cipher(
-        algorithms.AES128(key[:6] + _LEGACY_KEY_INFIX + key[6:]), modes.CTR(counter)
-    )
-    plain = cipher.decryptor().update(data[body:-_MIC_LENGTH])
-    try:
-        deque(_objects(plain, 0), maxlen=0)
+        return _values(plain, 0)
     except DecodeError:
-        raise DecodeError("the bind key does not fit this frame") from None
-    return plain
+        if is_tagged(data):
+            raise
+        raise DecodeError(WRONG_KEY) from None
 
 
 def _mac_of(address: str) -> bytes:

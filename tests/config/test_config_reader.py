@@ -385,5 +385,10 @@ def test_a_file_of_1_mib_is_read_and_a_larger_one_is_not(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs an endless file")  # noqa: PTH110
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "accessories.json")
+    assert "it is a pipe" in failure(tmp_path / "accessories.json")
+
+
 def test_an_endless_file_is_refused_and_not_read_to_its_end() -> None:
     assert "larger than 1 MiB" in failure(Path("/dev/zero"))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from hk_bridge.errors import LinkError
+from hk_bridge.errors import DecodeError, LinkError
 from hk_bridge.links import serial_port, simulator
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard, SimulatedRadio
@@ -51,7 +51,7 @@ async def broadcasts(
     """At least so many adverts of a radio that does not wait."""
     monkeypatch.setattr(simulator, "_BROADCAST_SECONDS", 0.0)
     heard: list[Advertisement] = []
-    async with running(SimulatedRadio(addresses, heard.append)) as how:
+    async with running(SimulatedRadio(dict.fromkeys(addresses), heard.append)) as how:
         assert how == "broadcasting"
         await until(lambda: len(heard) >= count)
     return heard
@@ -131,7 +131,7 @@ async def test_two_sensors_do_not_have_the_same_weather(
 
 async def test_the_radio_waits_a_second_between_broadcasts() -> None:
     heard: list[Advertisement] = []
-    async with running(SimulatedRadio(ADDRESSES[:1], heard.append)):
+    async with running(SimulatedRadio(dict.fromkeys(ADDRESSES[:1]), heard.append)):
         await until(lambda: heard[4:])  # climate and battery, twice each, come at once
     assert 0.5 <= heard[4].at - heard[3].at <= PATIENCE
 
@@ -178,3 +178,16 @@ async def test_a_board_that_has_ended_is_gone_for_the_link(
     with pytest.raises(LinkError):
         async with asyncio.timeout(PATIENCE):
             await task
+
+
+@pytest.mark.parametrize("key", [bytes(range(16)), bytes(range(12))])
+async def test_a_sensor_with_a_bind_key_encrypts_by_it(key: bytes) -> None:
+    heard: list[Advertisement] = []
+    async with running(SimulatedRadio({ADDRESSES[0]: key}, heard.append)):
+        (payload,) = heard[0].service_data.values()
+    assert mibeacon.decode(payload).needs_key
+    reading = mibeacon.decode(payload, bind_key=key)
+    assert reading.values.keys() == {"temperature", "humidity"}
+    assert 18 <= reading.values["temperature"] <= 24
+    with pytest.raises(DecodeError):
+        mibeacon.decode(payload, bind_key=bytes(16))
