@@ -125,8 +125,10 @@ class App:
                 await asyncio.gather(*(lamp.close() for lamp in self._lamps))
                 for task in tasks:
                     task.cancel()
+                # While the links let go, which a daemon that hangs may delay.
+                self._save(self._remembered())
+                await driver.close()
         finally:
-            self._save(self._remembered())
             await driver.close()
             await zeroconf.async_close()
         _LOG.info("stopped")
@@ -247,11 +249,12 @@ class App:
         if self._bluetooth is not None:
             self._bluetooth.wanted = self._by_address
         _LOG.info(
-            '%s is now %s, a %s, and stays it. To have another one, write its "address" '
-            "into accessories.json",
+            "%s is now %s, a %s, and stays it. To replace it one day and keep its place in "
+            'Home, write "id": "%s" and the new "address" into accessories.json',
             station.config.name,
             address,
             product(reading.product_id).name,
+            address,
         )
         return station
 

@@ -109,6 +109,7 @@ class SensorStation:
         if reading.product_id != self.sensor.product_id:
             self.sensor.timeout = self._timeout(reading.product_id)
             self.accessory.introduce(product(reading.product_id), self._serial)
+            self.accessory.driver.config_changed()
         refused = self.sensor.refused
         self.sensor.update(reading, at)
         if self.sensor.refused != refused:

@@ -73,8 +73,9 @@ class DeviceMemory:
                     None if sensor["productId"] is None else int(sensor["productId"]),
                     {
                         quantity: Measurement(_finite(values[0]), _read(values[1]))
-                        for quantity in PLAUSIBLE
+                        for quantity, (low, high) in PLAUSIBLE.items()
                         if (values := sensor["values"].get(quantity)) is not None
+                        and low <= _finite(values[0]) <= high
                     },
                 )
                 for identity, sensor in data["sensors"].items()

@@ -52,6 +52,9 @@ def start_logging(verbose: int) -> None:
     handler.setFormatter(formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=libraries, handlers=[handler])
     logging.getLogger("hk_bridge").setLevel(own)
+    if not everything:
+        # It logs an error, with the keys of all controllers, for each stranger that asks.
+        logging.getLogger("pyhap.hap_handler").setLevel(logging.CRITICAL)
 
 
 def state_directory(given: Path | None, *, simulate: bool) -> Path:
@@ -80,7 +83,7 @@ def welcome(name: str, identity: Identity, directory: Path) -> None:
     """
     if identity.pairings:
         _LOG.info("paired; controllers: %d", len(identity.pairings))
-    elif sys.stdout.isatty():
+    elif sys.stdout is not None and sys.stdout.isatty():
         click.echo(f"\n{name} is ready to be added to the Home app.\n")
         show_setup(identity)
     else:

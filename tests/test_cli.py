@@ -237,6 +237,64 @@ def test_the_state_is_where_the_option_says_else_the_environment_else_the_user(
         assert stat.S_IMODE((directory / "homekit.json").stat().st_mode) == 0o600
 
 
+def test_a_directory_of_its_own_is_closed_to_others_and_one_of_the_user_s_is_not(
+    house: Path,
+) -> None:
+    own, shared = house / "own", house / "shared"
+    for directory in (own, shared):
+        directory.mkdir()
+        directory.chmod(0o755)
+    (shared / "letter.txt").touch()
+    for directory, mode in ((own, 0o700), (shared, 0o755)):
+        assert call(house, "pairing", "show", "--state-dir", str(directory)).returncode == 0
+        assert stat.S_IMODE(directory.stat().st_mode) == mode
+        for name in ("homekit.json", "homekit.json.bak", "lock"):
+            assert stat.S_IMODE((directory / name).stat().st_mode) == 0o600
+
+
+def test_an_empty_path_is_wrong_use_and_a_wrong_one_a_failure(house: Path) -> None:
+    assert call(house, "check", "--config", "").returncode == 2
+    assert call(house, "pairing", "show", "--state-dir", "").returncode == 2
+    for arguments in (["--state-dir", "accessories.json"], ["--state-dir", "/dev/null/x"]):
+        result = call(house, "pairing", "show", *arguments)
+        assert result.returncode == 1
+        assert "cannot be used" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+# -- output ---------------------------------------------------------------------------
+
+
+def test_a_terminal_that_cannot_show_the_qr_code_shows_the_rest(house: Path) -> None:
+    result = call(
+        house, "pairing", "show", "--state-dir", "state", PYTHONIOENCODING="ascii"
+    )
+    assert result.returncode == 0
+    assert "needs a terminal with UTF-8" in result.stdout
+    assert "Setup code:" in result.stdout
+
+
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has a full disk to try"
+)
+@pytest.mark.parametrize("arguments", [["schema"], ["check"], ["--help"], ["decode", "00"]])
+def test_output_that_cannot_be_written_is_said_in_a_line(
+    house: Path, arguments: list[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=house,
+            env=environment(house),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+        )
+    assert result.returncode == 1
+    assert result.stderr == "hk-bridge: cannot print: No space left on device\n"
+
+
 # -- pairing --------------------------------------------------------------------------
 
 
@@ -273,7 +331,8 @@ def test_pairing_reset_asks_first_and_is_refused_while_the_bridge_runs(house: Pa
     assert call(house, "pairing", "reset", "--yes", *state).returncode == 0
     after = json.loads((house / "state" / "homekit.json").read_text())
     assert after["bridges"][0]["deviceId"] != before["bridges"][0]["deviceId"]
-    assert after["bridges"][0]["setupCode"] == before["bridges"][0]["setupCode"]
+    for kept in ("setupCode", "setupId"):
+        assert after["bridges"][0][kept] == before["bridges"][0][kept]
 
 
 def test_a_damaged_store_is_an_error_that_names_the_file(house: Path) -> None:

@@ -89,7 +89,7 @@ def test_the_file_spells_it_like_this() -> None:
 quantity: st.SearchStrategy[Quantity] = st.sampled_from(list(PLAUSIBLE))
 measurement = st.builds(
     Measurement,
-    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(0.0, 85.0),
     st.integers(0, 4_000_000_000_000).map(lambda ms: ms / 1000) | st.just(-math.inf),
 )
 memories = st.builds(
@@ -356,3 +356,14 @@ def test_a_save_waits_for_the_one_under_way_in_another_thread(
         "devices.json",
         "devices.json.bak",
     ]
+
+
+def test_values_that_no_room_has_are_not_taken_back() -> None:
+    values = {"temperature": [1e300, 0.0], "humidity": [-1, 0.0], "battery": [93, 0.0]}
+    data = {
+        "format": 1,
+        "sensors": {"sensor:a": {"productId": None, "values": values}},
+        "lamps": {},
+    }
+    found = DeviceMemory.from_json(data).sensors["sensor:a"].measurements
+    assert found == {"battery": Measurement(93.0, 0.0)}

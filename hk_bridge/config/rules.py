@@ -108,7 +108,7 @@ def _dimmer_ids_given(house: House) -> Iterator[Finding]:
         yield Finding(
             dimmer.path,
             f'"id" is missing, as in {other}; only one dimmer may go without, Home tells '
-            f'their lamps apart by it; add for example "id": "{next(free)}"',
+            f'their lamps apart by it; give the newer one for example "id": "{next(free)}"',
         )
 
 

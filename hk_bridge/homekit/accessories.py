@@ -156,7 +156,11 @@ class SensorAccessory(_HouseAccessory):
             )
 
     def introduce(self, product: Product, serial: str) -> None:
-        """Say which product it is, once its first frame has told."""
+        """Say which product it is, once its first frame has told.
+
+        Model and serial number have no events: that controllers read the database anew
+        is up to the caller.
+        """
         self.set_info_service(
             manufacturer=product.manufacturer, model=product.name, serial_number=serial
         )

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -17,14 +17,16 @@ from pyhap.accessory_driver import AccessoryDriver
 from pyhap.const import CLIENT_PROP_PERMS, HAP_SERVER_STATUS
 from zeroconf.asyncio import AsyncZeroconf
 
+from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError, StoreError
 from hk_bridge.homekit.accessories import HouseBridge
-from hk_bridge.homekit.database import find, read, write
+from hk_bridge.homekit.database import read, write
 from hk_bridge.homekit.guard import GuardedServer
 from hk_bridge.homekit.network import BridgeServiceInfo, Network
 from hk_bridge.homekit.store import Identity, Pairing, Store
 
 _LOG = logging.getLogger(__name__)
+_complaints: Final = Complaints(_LOG)
 
 #: mDNS goodbyes are a courtesy; shutting down does not wait longer for them.
 _GOODBYE_SECONDS: Final = 1.0
@@ -47,6 +49,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
     ) -> None:
         self._store = store
         self._number = number
+        self.failed_attempts = self.identity.failed_attempts
         self._listening = False
         self._announced: BridgeServiceInfo | None = None
         identity = self.identity
@@ -119,29 +122,66 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
     def pair(
         self, client_username_bytes: bytes, client_public: bytes, client_permissions: bytes
     ) -> bool:
-        """Add a controller; False, and nothing changed, where that cannot be saved."""
+        """Add a controller for another one; see `add_pairing`."""
         return self.add_pairing(
-            Pairing(client_username_bytes, client_public, client_permissions != b"\x00")
+            Pairing(client_username_bytes, client_public, client_permissions == b"\x01")
         )
 
     def add_pairing(self, pairing: Pairing) -> bool:
-        """Add a controller; False, and nothing changed, where that cannot be saved."""
-        self._admit(pairing)
+        """Add a controller; False, and nothing changed, where that cannot be kept."""
+        with self._changing_pairings() as changed:
+            self._admit(pairing)
+        if changed:
+            _LOG.info("paired with controller %s", pairing.controller_id.decode())
+        return bool(changed)
+
+    def unpair(self, client_uuid: UUID) -> None:
+        """Remove a controller, and end its sessions.
+
+        The base leaves it in control until it hangs up, and reports success though the
+        file still has it. Raises StoreError, with nothing changed.
+        """
+        with self._changing_pairings() as changed:
+            self.state.remove_paired_client(client_uuid)
+        if not changed:
+            raise StoreError("the controller cannot be removed from the state")
+        _LOG.info("removed controller %s", client_uuid)
+        # The answer to the one who asked leaves first.
+        self.loop.call_soon(self._close_sessions_of_strangers)
+
+    def _close_sessions_of_strangers(self) -> None:
+        for connection in list(self.http_server.connections.values()):
+            client = connection.handler.client_uuid
+            if client is not None and client not in self.state.paired_clients:
+                connection.close()
+
+    @contextlib.contextmanager
+    def _changing_pairings(self) -> Iterator[list[bool]]:
+        """Save what the block changes; where that fails, take it back and yield nothing."""
+        state, changed = self.state, [True]
+        before = (
+            dict(state.paired_clients),
+            dict(state.client_properties),
+            dict(state.uuid_to_bytes),
+        )
+        yield changed
         try:
             self._save_state()
         except StoreError as error:
-            _LOG.error("the pairing is refused, because it cannot be kept: %s", error)
-            self.state.remove_paired_client(UUID(pairing.controller_id.decode()))
-            return False
-        _LOG.info("paired with controller %s", pairing.controller_id.decode())
-        return True
+            _LOG.error("the pairings stay as they were: %s", error)
+            state.paired_clients, state.client_properties, state.uuid_to_bytes = before
+            changed.clear()
 
     def count_attempts(self, failed: int) -> None:
-        """Keep how many wrong setup codes have been tried in a row."""
+        """Keep how many wrong setup codes have been tried in a row.
+
+        While this process runs they count even where the disk does not take them.
+        """
+        self.failed_attempts = failed
         try:
             self._store.put(replace(self.identity, failed_attempts=failed), self._number)
         except StoreError as error:
-            _LOG.error("the count of wrong setup codes is not kept: %s", error)
+            _complaints.say("count", f"the count of wrong setup codes is not kept: {error}")
 
     # -- start and stop ---------------------------------------------------------------
 
@@ -184,12 +224,13 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
             await self.advertiser.async_update_service(announced)
 
     async def close(self) -> None:
-        """Say goodbye and close all connections.
+        """Say goodbye and close all connections; a second time does nothing.
 
         The base also closes the zeroconf instance, which other bridges may share.
         """
         if not self._listening:
             return
+        self._listening = False
         self.aio_stop_event.set()
         self.http_server.async_stop()
         if self._announced is not None:
@@ -216,15 +257,20 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         that fails; it executes a timed write that has expired.
         """
         items = chars_query["characteristics"]
-        known = [item for item in items if find(self.accessory, item["aid"], item["iid"])]
-        self._notify(known, client_addr)
         if self._in_time(chars_query, client_addr):
             results = write(self.accessory, items, client_addr)
+            done = [
+                item
+                for item, result in zip(items, results, strict=True)
+                if result["status"] == HAP_SERVER_STATUS.SUCCESS
+            ]
+            self._notify(done, client_addr)
         else:
             invalid = HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST
             results = [{"aid": i["aid"], "iid": i["iid"], "status": invalid} for i in items]
-        done = all(result["status"] == HAP_SERVER_STATUS.SUCCESS for result in results)
-        return None if done else {"characteristics": results}
+        if all(result["status"] == HAP_SERVER_STATUS.SUCCESS for result in results):
+            return None
+        return {"characteristics": results}
 
     def _in_time(self, query: Mapping[str, Any], client_addr: tuple[str, int]) -> bool:
         """Whether a write is not timed, or was prepared and has not expired."""

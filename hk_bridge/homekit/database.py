@@ -30,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
 
 _WRITE: Final = "pw"
+_NOTIFY: Final = "ev"
 
 #: One item of an answer: aid, iid, status, and the value where there is one.
 Item = dict[str, Any]
@@ -68,26 +69,35 @@ def write(
     for item in items:
         answer: Item = {"aid": item["aid"], "iid": item["iid"]}
         answers.append(answer)
-        answer["status"] = HAP_SERVER_STATUS.SUCCESS
-        if "value" not in item:
-            continue
         found = find(bridge, item["aid"], item["iid"])
-        if found is None:
-            answer["status"] = HAP_SERVER_STATUS.RESOURCE_DOES_NOT_EXIST
-        elif _WRITE not in found.properties[PROP_PERMISSIONS]:
-            answer["status"] = HAP_SERVER_STATUS.READ_ONLY_CHARACTERISTIC
+        answer["status"] = _refusal(found, item)
+        if found is None or "value" not in item or answer["status"]:
+            continue
+        try:
+            value = _native(found.properties, item["value"])
+        except ValueError:
+            answer["status"] = HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST
         else:
-            try:
-                value = _native(found.properties, item["value"])
-            except ValueError:
-                answer["status"] = HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST
-                continue
             writes.setdefault(found.service, []).append((answer, found.display_name, value))
     for service, parts in writes.items():
         status = _write_service(service, {name: value for _, name, value in parts}, client)
         for answer, _, _ in parts:
             answer["status"] = status
     return answers
+
+
+def _refusal(found: Characteristic | None, item: Mapping[str, Any]) -> int:
+    """The status of an item that asks for what is not to be had, else 0."""
+    if found is None:
+        return int(HAP_SERVER_STATUS.RESOURCE_DOES_NOT_EXIST)
+    permissions = found.properties[PROP_PERMISSIONS]
+    if "value" in item and _WRITE not in permissions:
+        return int(HAP_SERVER_STATUS.READ_ONLY_CHARACTERISTIC)
+    if "ev" in item and _NOTIFY not in permissions:
+        return int(HAP_SERVER_STATUS.NOTIFICATION_NOT_SUPPORTED)
+    if not isinstance(item.get("ev", False), bool):
+        return int(HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST)
+    return int(HAP_SERVER_STATUS.SUCCESS)
 
 
 def _write_service(

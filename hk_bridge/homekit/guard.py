@@ -22,6 +22,7 @@ from pyhap.util import to_hap_json
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.homekit.pair_setup import (
+    ERROR,
     PairSetup,
     PairSetupRefusedError,
     TlvError,
@@ -44,6 +45,10 @@ _PROTECTED: Final = frozenset({"/accessories", "/characteristics", "/prepare", "
 
 #: HAP's own status, for a request to one of these before pair-verify.
 _AUTHORIZATION_REQUIRED: Final = (470, "Connection Authorization Required")
+
+#: Larger than any request of a controller.
+_MOST_BODY: Final = 256 * 1024
+
 _BAD_REQUEST: Final = (400, "Bad Request")
 
 
@@ -117,10 +122,7 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
         code (RFC 5054 §2.5.4), lets codes be guessed without end, shares one exchange
         between all connections, and fails one right code in a hundred.
         """
-        try:
-            request = decode(self.request_body)
-        except ValueError:
-            request = {}
+        request = self._decoded()
         state = state_of(request)
         if state is None:
             self._send_bare(HTTPStatus.BAD_REQUEST)
@@ -135,11 +137,32 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
             if refused.error is TlvError.UNKNOWN:
                 self.send_response(HTTPStatus.BAD_REQUEST)
 
+    def handle_pair_verify(self) -> None:
+        """Take one step of pair-verify.
+
+        The base logs each failure with the keys of all paired controllers. After a
+        pairing was reset every phone and hub of the home comes here again and again.
+        """
+        if state_of(self._decoded()) is None:
+            self._send_bare(HTTPStatus.BAD_REQUEST)
+            return
+        super().handle_pair_verify()
+        if ERROR in decode(self.response.body):
+            host = self.client_address[0]
+            _complaints.say((host, "verify"), f"{host} is not paired with this bridge")
+
+    def _decoded(self) -> dict[bytes, bytes]:
+        """The TLV of the request; empty where it is none."""
+        try:
+            return decode(self.request_body)
+        except ValueError:
+            return {}
+
     def _pair_setup_step(self, state: int, request: dict[bytes, bytes]) -> bytes:
         identity = self._driver.identity
         if self.state.paired:
             raise PairSetupRefusedError(TlvError.UNAVAILABLE)
-        if identity.failed_attempts >= MAX_FAILED_ATTEMPTS:
+        if self._driver.failed_attempts >= MAX_FAILED_ATTEMPTS:
             _complaints.say(
                 "shut",
                 f"pairing is shut after {MAX_FAILED_ATTEMPTS} wrong setup codes. To open "
@@ -162,7 +185,7 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
         return answer.body
 
     def _count_wrong_code(self) -> None:
-        count = self._driver.identity.failed_attempts + 1
+        count = self._driver.failed_attempts + 1
         self._driver.count_attempts(count)
         _complaints.say(
             "code",
@@ -188,6 +211,16 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         """Begin a connection; the base makes an unguarded handler for it."""
         super().connection_made(transport)
         self.handler = GuardedHandler(self.accessory_driver, self.peername)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; the base takes a request of any size."""
+        super().data_received(data)
+        if sum(map(len, self.request_body)) > _MOST_BODY:
+            _complaints.say(
+                (self.peername[0], "size"),
+                f"{self.peername[0]} sent far too large a request",
+            )
+            self.close()
 
 
 class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types

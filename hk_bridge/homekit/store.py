@@ -8,20 +8,31 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
+from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 
 from hk_bridge.errors import StoreError
 from hk_bridge.files import JsonFile, make_private
+from hk_bridge.model import parse_address
 from hk_bridge.protocols.setup_code import new_setup_code, new_setup_id
 
 _FORMAT: Final = 1
 _BRIDGE_AID: Final = 1
+
+_MOST_AID: Final = 2**53
+_MOST_CONFIG_NUMBER: Final = 65535
+_SETUP_CODE: Final = re.compile(r"\d{3}-\d{2}-\d{3}", re.ASCII)
+_SETUP_ID: Final = re.compile(r"[0-9A-Z]{4}")
 
 #: The identity of the only sensor, while it has neither id nor address.
 UNADDRESSED_SENSOR: Final = "sensor:"
@@ -102,11 +113,11 @@ class Identity:
         """The same after the sensor that had no address has found one.
 
         Its aid goes along, from the identity `accessory` to that of the address, unless
-        it hangs on an id of its own.
+        it hangs on an id of its own, or the address has an aid from an earlier time.
         """
         aids = dict(self.aids)
         if accessory == UNADDRESSED_SENSOR:
-            aids[f"{UNADDRESSED_SENSOR}{address}"] = aids.pop(accessory)
+            aids.setdefault(f"{UNADDRESSED_SENSOR}{address}", aids.pop(accessory))
         return replace(self, aids=aids, adopted_address=address)
 
     def to_json(self) -> dict[str, Any]:
@@ -136,35 +147,35 @@ class Identity:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`.
 
-        Raises ValueError, TypeError, KeyError, AttributeError or OverflowError for
-        anything else.
+        Raises ValueError, TypeError, KeyError or AttributeError for anything else: what
+        passes here can be run, shown and saved.
         """
-        aids = {str(identity): int(aid) for identity, aid in data["aids"].items()}
-        taken = [_BRIDGE_AID, *aids.values()]
-        next_aid = int(data["nextAid"])
-        if len(set(taken)) != len(taken) or max(taken) >= next_aid:
+        aids = {
+            _text(name): _number(aid, 2, _MOST_AID) for name, aid in data["aids"].items()
+        }
+        next_aid = _number(data["nextAid"], 2, _MOST_AID)
+        if (
+            len(set(aids.values())) != len(aids)
+            or max(aids.values(), default=1) >= next_aid
+        ):
             raise ValueError("aids are not unique")
         private_key = bytes.fromhex(data["privateKey"])
         Ed25519PrivateKey.from_private_bytes(private_key)
+        adopted = data["adoptedAddress"]
         return cls(
-            device_id=_text(data["deviceId"]),
+            device_id=_address(data["deviceId"]),
             private_key=private_key,
-            setup_code=_text(data["setupCode"]),
-            setup_id=_text(data["setupId"]),
-            config_number=int(data["configNumber"]),
-            database_hash=_optional_text(data["databaseHash"]),
-            failed_attempts=int(data["failedAttempts"]),
-            pairings=tuple(
-                Pairing(
-                    bytes.fromhex(pairing["controller"]),
-                    bytes.fromhex(pairing["publicKey"]),
-                    bool(pairing["admin"]),
-                )
-                for pairing in data["pairings"]
-            ),
+            setup_code=_match(_SETUP_CODE, data["setupCode"]),
+            setup_id=_match(_SETUP_ID, data["setupId"]),
+            config_number=_number(data["configNumber"], 1, _MOST_CONFIG_NUMBER),
+            database_hash=None
+            if data["databaseHash"] is None
+            else _text(data["databaseHash"]),
+            failed_attempts=_number(data["failedAttempts"], 0, _MOST_AID),
+            pairings=tuple(_pairing(pairing) for pairing in data["pairings"]),
             aids=aids,
             next_aid=next_aid,
-            adopted_address=_optional_text(data["adoptedAddress"]),
+            adopted_address=None if adopted is None else _text(adopted),
         )
 
 
@@ -206,18 +217,20 @@ class Store:
         return self._bridges[number]
 
     def put(self, identity: Identity, number: int = 0) -> None:
-        """Keep `identity`; on return it is on the disk.
+        """Keep `identity`, of a bridge that is there or the next one.
 
-        Raises StoreError, and keeps the old one, where that fails.
+        On return it is on the disk. Raises StoreError, and keeps what was there, where
+        that fails.
         """
-        before = self._bridges[number]
-        if identity == before:
+        before = self._bridges
+        after = [*before[:number], identity, *before[number + 1 :]]
+        if after == before:
             return
-        self._bridges[number] = identity
+        self._bridges = after
         try:
             self._save()
         except StoreError:
-            self._bridges[number] = before
+            self._bridges = before
             raise
 
     def _save(self) -> None:
@@ -270,11 +283,37 @@ def _read(data: Any) -> list[Identity]:  # noqa: ANN401 # JSON is anything
     return bridges
 
 
+def _pairing(data: Mapping[str, Any]) -> Pairing:
+    controller_id = bytes.fromhex(data["controller"])
+    UUID(controller_id.decode())
+    public_key = bytes.fromhex(data["publicKey"])
+    Ed25519PublicKey.from_public_bytes(public_key)
+    if not isinstance(data["admin"], bool):
+        raise TypeError("no boolean")
+    return Pairing(controller_id, public_key, data["admin"])
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError("no text")
     return value
 
 
-def _optional_text(value: object) -> str | None:
-    return None if value is None else _text(value)
+def _match(pattern: re.Pattern[str], value: object) -> str:
+    text = _text(value)
+    if pattern.fullmatch(text) is None:
+        raise ValueError("not what it should be")
+    return text
+
+
+def _address(value: object) -> str:
+    address = parse_address(_text(value))
+    if address is None:
+        raise ValueError("no device id")
+    return address
+
+
+def _number(value: object, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError("no number in range")
+    return value

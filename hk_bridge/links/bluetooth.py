@@ -33,6 +33,9 @@ _LOG = logging.getLogger(__name__)
 #: one bluetoothd overwrites its own memory and aborts (seen with 5.66 and 5.82).
 _MOST_PATTERNS: Final = 7
 
+#: Stopping a scan takes a fraction of this.
+_STOP_SECONDS: Final = 1.0
+
 #: Some sensor is heard every few seconds in a house that has one in reach.
 _SILENCE_SECONDS: Final = 120.0
 
@@ -189,8 +192,10 @@ async def _start(scanner: BleakScanner, scanners: AsyncExitStack) -> None:
 async def _stop(scanner: BleakScanner) -> None:
     """Stop, whatever has become of adapter, daemon and bus in the meantime."""
     try:
-        await scanner.stop()
+        async with asyncio.timeout(_STOP_SECONDS):
+            await scanner.stop()
     except (BleakError, OSError, EOFError) as error:
+        # TimeoutError is an OSError: a service that hangs holds up nothing here.
         _LOG.debug("the scan did not stop cleanly: %s", error)
 
 

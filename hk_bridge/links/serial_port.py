@@ -235,8 +235,9 @@ def _reason(error: Exception) -> str:
     """What happened, by the error of the system that pyserial has wrapped."""
     context = error.__context__
     for cause in (error, context):
-        if cause is not None and cause.args and cause.args[0] in _HINTS:
-            return _HINTS[cause.args[0]]
+        number = cause.args[0] if cause is not None and cause.args else None
+        if isinstance(number, int) and number in _HINTS:
+            return _HINTS[number]
     system_errors = (OSError, termios.error)
     if not isinstance(error if context is None else context, system_errors):
         return _NO_PORT

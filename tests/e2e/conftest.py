@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +61,7 @@ class Bridge:
         self.file = directory / "accessories.json"
         self.port = free_port()
         self.radio: type[FakeRadio]
+        self.log: pytest.LogCaptureFixture
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
@@ -68,11 +69,11 @@ class Bridge:
         """Write accessories.json."""
         self.file.write_text(json.dumps({"bridge": bridge, "accessories": accessories}))
 
-    async def start(self) -> None:
+    async def start(self, options: Options | None = None) -> None:
         """Start, and return once controllers can connect."""
         up = asyncio.Event()
         self._stop = asyncio.Event()
-        options = Options(self.state, bind=(LOOPBACK,), port=self.port)
+        options = options or Options(self.state, bind=(LOOPBACK,), port=self.port)
         app = App(config.load(self.file), options)
         self._task = asyncio.create_task(app.run(self._stop, lambda _: up.set()))
         waiting = asyncio.create_task(up.wait())
@@ -126,13 +127,18 @@ def board() -> Iterator[BoardEmulator]:
 
 @pytest.fixture
 async def bridge(
-    tmp_path: Path, board: BoardEmulator, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    board: BoardEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> AsyncIterator[Bridge]:
     """A bridge with two sensors and a dimmer, not started yet."""
     radio = type("Radio", (FakeRadio,), {"instances": []})
     monkeypatch.setattr(bluetooth, "BleakScanner", radio)
     running = Bridge(tmp_path, board)
     running.radio = radio
+    running.log = caplog
+    caplog.set_level("INFO")
     running.write([*SENSORS, dimmer(board.port)])
     yield running
     await running.stop()
@@ -168,6 +174,13 @@ async def until(condition: Callable[[], Any]) -> Any:
         while not (result := condition()):  # noqa: ASYNC110 # of no one event
             await asyncio.sleep(0.005)
     return result
+
+
+async def until_async(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return once `condition` is true."""
+    async with asyncio.timeout(PATIENCE):
+        while not await condition():  # noqa: ASYNC110 # of no one event
+            await asyncio.sleep(0.02)
 
 
 def free_port() -> int:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import pytest
 from aiohomekit.controller.ip import IpController, IpPairing
 from aiohomekit.exceptions import AuthenticationError
+from zeroconf.asyncio import AsyncServiceInfo
 
+from hk_bridge.app import Options
 from hk_bridge.homekit.store import Identity
 from tests.e2e.conftest import (
     PATIENCE,
@@ -20,6 +26,7 @@ from tests.e2e.conftest import (
     dimmer,
     pair,
     until,
+    until_async,
 )
 
 BRIDGE, ROOM_1_AID, ROOM_2_AID, CEILING, MIRROR = 1, 2, 3, 4, 5
@@ -367,3 +374,173 @@ async def test_the_only_sensor_adopts_the_first_one_heard_and_keeps_it(
     bridge.write(SENSORS)
     await bridge.start()
     assert bridge.identity.aids == {f"sensor:{ROOM_1}": ROOM_1_AID, f"sensor:{ROOM_2}": 3}
+
+
+async def test_temperature_and_humidity_are_active_each_by_itself(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await bridge.hear(ROOM_1, WARMER)
+    active = [(ROOM_1_AID, TEMPERATURE_ACTIVE), (ROOM_1_AID, HUMIDITY_ACTIVE)]
+    assert await read(pairing, *active) == [True, False]
+
+
+async def test_mdns_says_who_it_is_and_whether_it_is_paired(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    identity = bridge.identity
+    discovery = await controller.async_find(identity.device_id, timeout=PATIENCE)
+    service = f"{discovery.description.name}._hap._tcp.local."
+    zeroconf = controller._async_zeroconf_instance.zeroconf
+
+    async def txt() -> dict[str, str | None]:
+        info = AsyncServiceInfo("_hap._tcp.local.", service)
+        assert await info.async_request(zeroconf, 5000)
+        return info.decoded_properties
+
+    material = (identity.setup_id + identity.device_id).encode()
+    expected_hash = base64.b64encode(hashlib.sha512(material).digest()[:4]).decode()
+    found = await txt()
+    assert (found["sf"], found["ci"], found["sh"]) == ("1", "2", expected_hash)
+    assert found["c#"] == str(identity.config_number)
+    pairing = await pair(controller, identity)
+    await until_async(lambda: _says(txt, "sf", "0"))
+    # A sensor that tells its model changes the database, and so the number.
+    await bridge.hear(ROOM_1, CLIMATE)
+    assert bridge.identity.config_number == identity.config_number + 1
+    await until_async(lambda: _says(txt, "c#", str(identity.config_number + 1)))
+    await pairing.remove_pairing(pairing.pairing_data["iOSPairingId"])
+    await until_async(lambda: _says(txt, "sf", "1"))
+
+
+async def _says(
+    txt: Callable[[], Awaitable[dict[str, str | None]]], key: str, value: str
+) -> bool:
+    return (await txt())[key] == value
+
+
+async def test_a_removed_controller_loses_its_sessions(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await pairing.list_accessories_and_characteristics()
+    other = IpPairing(controller, pairing.pairing_data)
+    await other.list_accessories_and_characteristics()
+    assert other.is_connected
+    await pairing.remove_pairing(pairing.pairing_data["iOSPairingId"])
+    await until(lambda: not other.connection.is_connected)
+    await other.close()
+
+
+async def test_a_new_entry_raises_the_configuration_number_and_moves_no_other(
+    bridge: Bridge,
+) -> None:
+    await bridge.start()
+    before = bridge.identity
+    await bridge.stop()
+    third = {
+        "accessory": "Hygrothermograph",
+        "name": "Attic",
+        "address": "4c:65:a8:00:00:03",
+    }
+    bridge.write([third, *SENSORS, dimmer(bridge.board.port)])
+    await bridge.start()
+    assert bridge.identity.config_number == before.config_number + 1
+    assert bridge.identity.aids == {**before.aids, "sensor:4C:65:A8:00:00:03": 6}
+
+
+async def test_lamp_levels_are_on_the_disk_soon_after_a_write(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await pairing.put_characteristics([(MIRROR, BRIGHTNESS, 30)])
+    file = bridge.state / "devices.json"
+    await until(file.exists)
+    assert json.loads(file.read_text())["lamps"] == {
+        "lamp::2": {"on": True, "brightness": 30}
+    }
+
+
+async def test_stopping_while_a_lamp_blinks_puts_it_back(
+    bridge: Bridge, controller: IpController
+) -> None:
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await pairing.put_characteristics([(CEILING, BRIGHTNESS, 40)])
+    await until(lambda: bridge.board.frames)
+    await pairing.put_characteristics([(CEILING, IDENTIFY, True), (MIRROR, IDENTIFY, True)])
+    await until(lambda: len(bridge.board.frames) >= 3)
+    await bridge.stop()
+    await until(lambda: bridge.board.levels == {1: 0x66, 2: 0})
+
+
+async def test_it_listens_only_where_it_is_told_to(bridge: Bridge) -> None:
+    await bridge.start()
+    for address in ("127.0.0.2", "::1"):
+        with pytest.raises(OSError, match="Connect call failed"):
+            await asyncio.open_connection(address, bridge.port)
+
+
+async def test_port_and_addresses_of_the_configuration_count(bridge: Bridge) -> None:
+    bridge.write(SENSORS, port=bridge.port, bind=["127.0.0.1"])
+    await bridge.start(Options(bridge.state))
+    _, writer = await asyncio.open_connection("127.0.0.1", bridge.port)
+    writer.close()
+    with pytest.raises(OSError, match="Connect call failed"):
+        await asyncio.open_connection("127.0.0.2", bridge.port)
+
+
+async def test_a_radio_that_hangs_does_not_hold_up_the_end(
+    bridge: Bridge, controller: IpController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(_: object) -> None:
+        await asyncio.Event().wait()
+
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await pairing.put_characteristics([(MIRROR, BRIGHTNESS, 30)])
+    await until(lambda: bridge.radio.instances)
+    monkeypatch.setattr(bridge.radio, "stop", hang)
+    async with asyncio.timeout(PATIENCE):
+        await bridge.stop()
+    assert (bridge.state / "devices.json").exists()
+
+
+async def test_a_simulation_in_a_real_state_directory_leaves_no_trace_of_its_values(
+    bridge: Bridge,
+) -> None:
+    bridge.write([{"accessory": "Hygrothermograph", "name": "Alone"}])
+    options = Options(bridge.state, simulate=True, bind=("127.0.0.1",), port=bridge.port)
+    await bridge.start(options)
+    await until(lambda: "Alone" in str(bridge.log.messages))
+    await bridge.stop()
+    assert bridge.identity.adopted_address is None
+    assert not (bridge.state / "devices.json").exists()
+    assert (bridge.state / "devices-simulated.json").exists()
+
+
+async def test_no_secret_is_in_the_log_however_much_is_said(
+    bridge: Bridge, controller: IpController, caplog: pytest.LogCaptureFixture
+) -> None:
+    bind_key = "00112233445566778899aabbccddeeff"
+    bridge.write([{**SENSORS[0], "bindKey": bind_key}], pin="031-45-154")
+    caplog.set_level("DEBUG")
+    await bridge.start()
+    pairing = await pair(controller, bridge.identity)
+    await pairing.list_accessories_and_characteristics()
+    await bridge.hear(ROOM_1, CLIMATE)
+    await bridge.hear(ROOM_1, "58585b0501654ad0a8654c9cf255cfdd0000002fae2ff2")
+    await bridge.stop()
+    log = caplog.text + "".join(str(record.args) for record in caplog.records)
+    own = [r for r in caplog.records if not r.name.startswith(("aiohomekit", "asyncio"))]
+    said = "".join(r.getMessage() for r in own) + "".join(str(r.args) for r in own)
+    assert "Room 1: a frame cannot be read" in log
+    for secret in ("031-45-154", "03145154", bind_key, bytes.fromhex(bind_key)):
+        assert str(secret) not in said
+    for key in (bridge.identity.private_key, bytes.fromhex(bind_key)):
+        assert key.hex() not in said
+        assert repr(key)[2:-1] not in said

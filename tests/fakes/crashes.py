@@ -25,7 +25,9 @@ STEPS: Final = ("open", "write", "fsync", "close", "replace", "rename", "unlink"
 #: More than any save takes: an end in case none comes through.
 _MOST_STEPS: Final = 200
 
-NEW_PAIRING: Final = Pairing(b"A1B2", b"\x22" * 32, admin=False)
+NEW_PAIRING: Final = Pairing(
+    b"0A1C6685-9FDD-4869-8F65-3A102FF2534F", b"\x22" * 32, admin=False
+)
 NEW_ACCESSORY: Final = "sensor:new"
 
 

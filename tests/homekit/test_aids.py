@@ -394,7 +394,7 @@ def test_the_first_sensor_that_says_something_is_adopted_for_good(tmp_path: Path
 
 
 def test_a_paired_bridge_does_not_become_another_one_by_an_edit() -> None:
-    mine = Pairing(b"controller", bytes(32), admin=True)
+    mine = Pairing(b"F31C6685-9FDD-4869-8F65-3A102FF2534F", bytes(32), admin=True)
     paired = settled(replace(Identity.new(), pairings=(mine,)), sensor("Room", address=A))
     other = {"username": "CC:22:3D:E3:CE:30"}
     with pytest.raises(StoreError, match=r"Take bridge\.username out, or forget the pair"):

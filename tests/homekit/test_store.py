@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 from hk_bridge import files
 from hk_bridge.errors import StoreError
 from hk_bridge.homekit.store import Identity, Pairing, StateLock, Store
-from hk_bridge.protocols.setup_code import parse_setup_code
+from hk_bridge.protocols.setup_code import parse_setup_code, setup_payload
 from tests.fakes import crashes
 from tests.fakes.faults import FaultyOs, failing
 
@@ -38,7 +39,7 @@ IDENTITY: Final = Identity(
     config_number=3,
     database_hash="a1b2",
     failed_attempts=4,
-    pairings=(Pairing(b"controller", b"\x11" * 32, admin=True),),
+    pairings=(Pairing(b"F31C6685-9FDD-4869-8F65-3A102FF2534F", b"\x11" * 32, admin=True),),
     aids={"sensor:4C:64:A8:D0:AE:65": 2, "lamp::1": 9, "sensor:gone": 8},
     next_aid=10,
     adopted_address="4C:64:A8:D0:AE:65",
@@ -243,6 +244,10 @@ def check_opened(content: bytes) -> None:
             assert "has format" in refused
             return
         found = store.bridge()
+        # What was opened can also be shown, run and saved.
+        setup_payload(found.setup_code, found.setup_id, 2)
+        assert all(UUID(each.controller_id.decode()) for each in found.pairings)
+        Store.open(directory).put(replace(found, failed_attempts=found.failed_attempts + 1))
         if store.notices:
             assert found == IDENTITY
         assert Identity.from_json(json.loads(json.dumps(found.to_json()))) == found
@@ -419,19 +424,24 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 # -- identity -----------------------------------------------------------------------------
 
 word = st.text(min_size=1)
-pairing = st.builds(Pairing, st.binary(), st.binary(), admin=st.booleans())
+pairing = st.builds(
+    Pairing,
+    st.uuids().map(lambda uuid: str(uuid).upper().encode()),
+    st.binary(min_size=32, max_size=32),
+    admin=st.booleans(),
+)
 
 
 @st.composite
 def identities(draw: st.DrawFn) -> Identity:
-    aids = draw(st.dictionaries(st.text(), st.integers(2, 2000)))
+    aids = draw(st.dictionaries(word, st.integers(2, 2000)))
     numbers = draw(st.permutations(range(2, 2 + len(aids))))
     return Identity(
-        device_id=draw(word),
+        device_id=draw(st.binary(min_size=6, max_size=6)).hex(":").upper(),
         private_key=draw(st.binary(min_size=32, max_size=32)),
-        setup_code=draw(word),
-        setup_id=draw(word),
-        config_number=draw(st.integers(1, 2**32 - 1)),
+        setup_code=draw(st.from_regex(r"[0-9]{3}-[0-9]{2}-[0-9]{3}", fullmatch=True)),
+        setup_id=draw(st.from_regex(r"[0-9A-Z]{4}", fullmatch=True)),
+        config_number=draw(st.integers(1, 65535)),
         database_hash=draw(st.none() | word),
         failed_attempts=draw(st.integers(0, 200)),
         pairings=tuple(draw(st.lists(pairing, max_size=4))),
@@ -456,7 +466,11 @@ def test_the_file_spells_the_identity_like_this() -> None:
         "databaseHash": "a1b2",
         "failedAttempts": 4,
         "pairings": [
-            {"controller": "636f6e74726f6c6c6572", "publicKey": "11" * 32, "admin": True}
+            {
+                "controller": b"F31C6685-9FDD-4869-8F65-3A102FF2534F".hex(),
+                "publicKey": "11" * 32,
+                "admin": True,
+            }
         ],
         "aids": {"sensor:4C:64:A8:D0:AE:65": 2, "lamp::1": 9, "sensor:gone": 8},
         "nextAid": 10,
