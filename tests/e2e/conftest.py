@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -119,13 +119,6 @@ def dimmer(port: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def board() -> Iterator[BoardEmulator]:
-    emulator = BoardEmulator()
-    yield emulator
-    emulator.close()
-
-
-@pytest.fixture
 async def bridge(
     tmp_path: Path,
     board: BoardEmulator,
@@ -166,6 +159,15 @@ async def pair(controller: IpController, identity: Identity) -> IpPairing:
     pairing = await finish(identity.setup_code)
     assert isinstance(pairing, IpPairing)
     return pairing
+
+
+def events(pairing: IpPairing) -> dict[tuple[int, int], Any]:
+    """What `pairing` is told from now on: the last value by aid and iid."""
+    told: dict[tuple[int, int], Any] = {}
+    pairing.dispatcher_connect(
+        lambda event: told.update({key: item["value"] for key, item in event.items()})
+    )
+    return told
 
 
 async def until(condition: Callable[[], Any]) -> Any:

@@ -24,6 +24,7 @@ from tests.e2e.conftest import (
     SENSORS,
     Bridge,
     dimmer,
+    events,
     pair,
     until,
     until_async,
@@ -124,10 +125,7 @@ async def test_an_advert_is_pushed_to_a_subscriber(
     await bridge.start()
     pairing = await pair(controller, bridge.identity)
     await bridge.hear(ROOM_1, CLIMATE)
-    pushed: dict[tuple[int, int], Any] = {}
-    pairing.dispatcher_connect(
-        lambda event: pushed.update({key: item["value"] for key, item in event.items()})
-    )
+    pushed = events(pairing)
     await pairing.subscribe([(ROOM_1_AID, TEMPERATURE), (ROOM_1_AID, HUMIDITY)])
     await bridge.hear(ROOM_1, WARMER)
     await until(lambda: pushed)
@@ -198,10 +196,7 @@ async def test_another_controller_is_told_what_a_write_made_of_the_lamp(
     other = IpPairing(controller, pairing.pairing_data)
     controller.pairings["other"] = other
     await pairing.put_characteristics([(CEILING, BRIGHTNESS, 60)])
-    told: dict[tuple[int, int], Any] = {}
-    other.dispatcher_connect(
-        lambda event: told.update({key: item["value"] for key, item in event.items()})
-    )
+    told = events(other)
     await other.list_accessories_and_characteristics()
     await other.subscribe([(CEILING, ON), (CEILING, BRIGHTNESS)])
     await pairing.put_characteristics([(CEILING, BRIGHTNESS, 0)])
@@ -333,10 +328,7 @@ async def test_a_value_that_is_too_old_is_no_longer_shown(
     bridge.write([{**SENSORS[0], "timeout": 1 / 60}, dimmer(bridge.board.port)])
     await bridge.start()
     pairing = await pair(controller, bridge.identity)
-    pushed: dict[tuple[int, int], Any] = {}
-    pairing.dispatcher_connect(
-        lambda event: pushed.update({key: item["value"] for key, item in event.items()})
-    )
+    pushed = events(pairing)
     await pairing.list_accessories_and_characteristics()
     await bridge.hear(ROOM_1, FULL_BATTERY)
     await bridge.hear(ROOM_1, CLIMATE)

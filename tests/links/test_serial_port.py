@@ -35,13 +35,6 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 @pytest.fixture
-def board() -> Iterator[BoardEmulator]:
-    emulator = BoardEmulator()
-    yield emulator
-    emulator.close()
-
-
-@pytest.fixture
 def checked_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serial_port, "_CHECK_SECONDS", 0.01)
 
