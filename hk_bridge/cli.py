@@ -259,7 +259,7 @@ def show(config_path: Path | None, state_dir: Path | None, simulate: bool) -> No
 def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: FBT001 # click passes by name
     """Forget all controllers; the bridge must be paired anew.
 
-    Setup code and accessories stay as they are. Remove the bridge in the Home app too.
+    Setup code, QR code and accessories stay. Remove the bridge in the Home app too.
 
     \b
     Examples:

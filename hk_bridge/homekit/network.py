@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -78,9 +80,12 @@ class Network:
             frozenset({6}): IPVersion.V6Only,
         }.get(frozenset(versions), IPVersion.All)
         try:
-            return AsyncZeroconf(interfaces=list(self.advertised), ip_version=version)
+            responder = AsyncZeroconf(interfaces=list(self.advertised), ip_version=version)
         except OSError as error:
             raise LinkError(f"mDNS cannot be opened: {error.strerror}") from error
+        if self.loopback_only:
+            _keep_on_loopback(responder)
+        return responder
 
 
 class BridgeServiceInfo(AccessoryMDNSServiceInfo):  # type: ignore[misc] # HAP-python has no types
@@ -99,6 +104,18 @@ class BridgeServiceInfo(AccessoryMDNSServiceInfo):  # type: ignore[misc] # HAP-p
         )
         short = " ".join(name.split()).encode()[:_NAME_BYTES].decode(errors="ignore")
         return short.strip() or "Bridge"
+
+
+def _keep_on_loopback(responder: AsyncZeroconf) -> None:
+    """Have the system drop what comes from elsewhere, where it knows how (Linux).
+
+    zeroconf hears queries on a socket that is open on all addresses, whatever the
+    interfaces, and would answer one that is sent straight to this machine.
+    """
+    listener = responder.zeroconf.engine._listen_socket  # noqa: SLF001 # there is no other way to it
+    if listener is not None and hasattr(socket, "SO_BINDTODEVICE"):
+        with contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
 
 
 def _plain(ip: str | tuple[str, int, int]) -> str | None:

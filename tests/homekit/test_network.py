@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,3 +104,13 @@ def test_the_announced_name_is_readable_and_fits(name: str, announced: str) -> N
     properties = info.decoded_properties
     assert (properties["sf"], properties["c#"], properties["ci"]) == ("1", "2", "2")
     assert properties["id"] == "AA:BB:CC:DD:EE:FF"
+
+
+@pytest.mark.skipif(not hasattr(socket, "SO_BINDTODEVICE"), reason="Linux has it")
+async def test_on_loopback_alone_mdns_hears_nothing_from_elsewhere() -> None:
+    responder = Network(("127.0.0.1",), ("127.0.0.1",)).zeroconf()
+    listener = responder.zeroconf.engine._listen_socket
+    assert listener is not None
+    bound = listener.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)
+    assert bound == b"lo\0"
+    await responder.async_close()
