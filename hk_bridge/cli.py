@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -24,11 +24,15 @@ from hk_bridge.errors import ConfigError, HkBridgeError, locate
 
 _LOG = logging.getLogger("hk_bridge")
 
+_OUTPUT_ERRORS: Final = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF)
 _DEFAULT_CONFIG: Final = "accessories.json"
 
 
 def main() -> None:
     """Run the command that sys.argv names, and exit with its code."""
+    # A shell may have closed either of them, and then Python has None there.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     try:
         try:
             cli(prog_name="hk-bridge")
@@ -36,10 +40,15 @@ def main() -> None:
             sys.stdout.flush()
     except OSError as error:
         # Where stdout cannot be written, Python must not try again while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout = _nowhere()
+        what = "cannot print: " if error.errno in _OUTPUT_ERRORS else ""
         if error.errno != errno.EPIPE:
-            click.echo(f"hk-bridge: cannot print: {error.strerror}", err=True)
+            click.echo(f"hk-bridge: {what}{error.strerror}", err=True)
         sys.exit(1)
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w")
 
 
 def _fails_clearly(command: Callable[..., None]) -> Callable[..., None]:

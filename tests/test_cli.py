@@ -295,6 +295,32 @@ def test_output_that_cannot_be_written_is_said_in_a_line(
     assert result.stderr == "hk-bridge: cannot print: No space left on device\n"
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_outputs_are_no_failure(house: Path, closed: str) -> None:
+    command = f'"$0" -m hk_bridge pairing show --state-dir state {closed}'
+    result = subprocess.run(
+        ["sh", "-c", command, sys.executable],
+        cwd=house,
+        env=environment(house),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_early_is_no_noise(house: Path) -> None:
+    result = subprocess.run(
+        ["sh", "-c", '"$0" -m hk_bridge schema | head -n 1', sys.executable],
+        cwd=house,
+        env=environment(house),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (result.stdout, result.stderr) == ("{\n", "")
+
+
 # -- pairing --------------------------------------------------------------------------
 
 
