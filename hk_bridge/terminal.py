@@ -83,7 +83,7 @@ def welcome(name: str, identity: Identity, directory: Path) -> None:
     """
     if identity.pairings:
         _LOG.info("paired; controllers: %d", len(identity.pairings))
-    elif sys.stdout is not None and sys.stdout.isatty():
+    elif sys.stdout.isatty():
         click.echo(f"\n{name} is ready to be added to the Home app.\n")
         show_setup(identity)
     else:

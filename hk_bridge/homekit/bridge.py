@@ -7,7 +7,7 @@ import contextlib
 import errno
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -49,10 +49,11 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
     ) -> None:
         self._store = store
         self._number = number
-        self.failed_attempts = self.identity.failed_attempts
         self._listening = False
         self._announced: BridgeServiceInfo | None = None
+        self._updating: asyncio.Task[None] | None = None
         identity = self.identity
+        self.failed_attempts = identity.failed_attempts
         super().__init__(
             address=network.advertised[0],
             advertised_address=list(network.advertised),
@@ -129,11 +130,12 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
 
     def add_pairing(self, pairing: Pairing) -> bool:
         """Add a controller; False, and nothing changed, where that cannot be kept."""
-        with self._changing_pairings() as changed:
-            self._admit(pairing)
-        if changed:
-            _LOG.info("paired with controller %s", pairing.controller_id.decode())
-        return bool(changed)
+        try:
+            self._change_pairings(lambda: self._admit(pairing))
+        except StoreError:
+            return False
+        _LOG.info("paired with controller %s", pairing.controller_id.decode())
+        return True
 
     def unpair(self, client_uuid: UUID) -> None:
         """Remove a controller, and end its sessions.
@@ -141,10 +143,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         The base leaves it in control until it hangs up, and reports success though the
         file still has it. Raises StoreError, with nothing changed.
         """
-        with self._changing_pairings() as changed:
-            self.state.remove_paired_client(client_uuid)
-        if not changed:
-            raise StoreError("the controller cannot be removed from the state")
+        self._change_pairings(lambda: self.state.remove_paired_client(client_uuid))
         _LOG.info("removed controller %s", client_uuid)
         # The answer to the one who asked leaves first.
         self.loop.call_soon(self._close_sessions_of_strangers)
@@ -155,22 +154,21 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
             if client is not None and client not in self.state.paired_clients:
                 connection.close()
 
-    @contextlib.contextmanager
-    def _changing_pairings(self) -> Iterator[list[bool]]:
-        """Save what the block changes; where that fails, take it back and yield nothing."""
-        state, changed = self.state, [True]
+    def _change_pairings(self, change: Callable[[], None]) -> None:
+        """Make a change and save it. Raises StoreError, with the change taken back."""
+        state = self.state
         before = (
             dict(state.paired_clients),
             dict(state.client_properties),
             dict(state.uuid_to_bytes),
         )
-        yield changed
+        change()
         try:
             self._save_state()
         except StoreError as error:
-            _LOG.error("the pairings stay as they were: %s", error)
             state.paired_clients, state.client_properties, state.uuid_to_bytes = before
-            changed.clear()
+            _LOG.error("the pairings stay as they were: %s", error)
+            raise
 
     def count_attempts(self, failed: int) -> None:
         """Keep how many wrong setup codes have been tried in a row.
@@ -217,7 +215,14 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
     def async_update_advertisement(self) -> None:
         """Announce what has changed; the base would go back to its own names."""
         self._announced = BridgeServiceInfo(self.accessory, self.state)
+        self._stop_updating()
         self._updating = self.loop.create_task(self._update(self._announced))
+
+    def _stop_updating(self) -> None:
+        """End an update that a newer one, or the goodbye, makes pointless."""
+        if self._updating is not None:
+            self._updating.cancel()
+            self._updating = None
 
     async def _update(self, announced: BridgeServiceInfo) -> None:
         with contextlib.suppress(OSError):
@@ -233,6 +238,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         self._listening = False
         self.aio_stop_event.set()
         self.http_server.async_stop()
+        self._stop_updating()
         if self._announced is not None:
             with contextlib.suppress(TimeoutError, OSError):
                 async with asyncio.timeout(_GOODBYE_SECONDS):

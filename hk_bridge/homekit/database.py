@@ -36,7 +36,7 @@ _NOTIFY: Final = "ev"
 Item = dict[str, Any]
 
 
-def find(bridge: Accessory, aid: int, iid: int) -> Characteristic | None:
+def _find(bridge: Accessory, aid: int, iid: int) -> Characteristic | None:
     """The characteristic with these ids; None where there is none."""
     found = bridge.get_characteristic(aid, iid)
     return found if isinstance(found, Characteristic) else None
@@ -44,7 +44,7 @@ def find(bridge: Accessory, aid: int, iid: int) -> Characteristic | None:
 
 def read(bridge: Accessory, aid: int, iid: int) -> Item:
     """One item of the answer to GET /characteristics."""
-    found = find(bridge, aid, iid)
+    found = _find(bridge, aid, iid)
     if found is None:
         status = HAP_SERVER_STATUS.RESOURCE_DOES_NOT_EXIST
     elif HAP_PERMISSION_READ not in found.properties[PROP_PERMISSIONS]:
@@ -69,7 +69,7 @@ def write(
     for item in items:
         answer: Item = {"aid": item["aid"], "iid": item["iid"]}
         answers.append(answer)
-        found = find(bridge, item["aid"], item["iid"])
+        found = _find(bridge, item["aid"], item["iid"])
         answer["status"] = _refusal(found, item)
         if found is None or "value" not in item or answer["status"]:
             continue

@@ -207,6 +207,9 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
 class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has no types
     """One connection."""
 
+    #: Bytes that have come of a request which is not whole yet.
+    _unanswered = 0
+
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin a connection; the base makes an unguarded handler for it."""
         super().connection_made(transport)
@@ -215,7 +218,8 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
     def data_received(self, data: bytes) -> None:
         """Take what has come; the base takes a request of any size."""
         super().data_received(data)
-        if sum(map(len, self.request_body)) > _MOST_BODY:
+        self._unanswered = self._unanswered + len(data) if self.request else 0
+        if self._unanswered > _MOST_BODY:
             _complaints.say(
                 (self.peername[0], "size"),
                 f"{self.peername[0]} sent far too large a request",
@@ -228,16 +232,15 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
 
     def __init__(self, hosts: tuple[str, ...], port: int, driver: BridgeDriver) -> None:
         super().__init__((hosts, port), driver)
-        self._hosts = hosts
-        self._port = port
 
     async def async_start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Listen on every host, on all interfaces where none is given. Raises OSError."""
         self.loop = loop
+        hosts, port = self._addr_port
         self.server = await loop.create_server(
             lambda: GuardedProtocol(loop, self.connections, self.accessory_handler),
-            list(self._hosts) or None,
-            self._port,
+            list(hosts) or None,
+            port,
         )
         self.async_cleanup_connections()
 

@@ -111,13 +111,16 @@ class MiBeaconFrame:
         objects = b"".join(
             _OBJECT.pack(kind, len(data)) + data for kind, data in self.objects
         )
-        if bind_key is not None and objects:
-            control = control & ~_VERSION | ENCRYPTED | _VERSIONS[len(bind_key)]
+        key = bind_key if objects else None
+        if key is not None:
+            control = control & ~_VERSION | ENCRYPTED | _VERSIONS[len(key)]
         parts[0] = _HEADER.pack(control, self.product_id, self.counter)
         head = b"".join(parts)
-        if bind_key is None or not objects:
-            return head + objects
-        return encrypt(head, objects, _EXTENDED_COUNTER, mac, bind_key)
+        return (
+            head + objects
+            if key is None
+            else encrypt(head, objects, _EXTENDED_COUNTER, mac, key)
+        )
 
 
 def decode(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -238,6 +239,26 @@ async def test_identify_is_for_a_bridge_that_nobody_has_paired_yet(
     await pair(controller, bridge.identity)
     status, body = await stranger.request("POST", "/identify")
     assert (status, body) == (400, b'{"status":-70401}')
+
+
+async def test_a_request_without_end_is_cut_off(
+    bridge: Bridge, controller: IpController, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bridge.start()
+    reader, writer = await asyncio.open_connection(LOOPBACK, bridge.port)
+    writer.write(
+        b"POST /pair-setup HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000\r\n\r\n"
+    )
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            for _ in range(1000):  # 4 MiB, if it were let
+                writer.write(bytes(4096))
+                await writer.drain()
+            assert await reader.read() == b""
+    assert len([m for m in caplog.messages if "far too large a request" in m]) <= 1
+    assert any("far too large a request" in message for message in caplog.messages)
+    writer.close()
+    await pair(controller, bridge.identity)
 
 
 async def test_garbage_instead_of_http_is_survived(
