@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -19,11 +17,13 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError, StoreError
-from hk_bridge.homekit.accessories import HouseBridge
+from hk_bridge.homekit.accessories import ClientAddress, HouseBridge
 from hk_bridge.homekit.database import read, write
 from hk_bridge.homekit.guard import GuardedServer
-from hk_bridge.homekit.network import BridgeServiceInfo, Network
+from hk_bridge.homekit.network import BridgeServiceInfo, Network, why_not_listening
+from hk_bridge.homekit.setup_turn import SetupTurn
 from hk_bridge.homekit.store import Identity, Pairing, Store
+from hk_bridge.homekit.timed_writes import TimedWrites
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
@@ -54,6 +54,8 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         self._updating: asyncio.Task[None] | None = None
         identity = self.identity
         self.failed_attempts = identity.failed_attempts
+        self.turn = SetupTurn(identity.setup_code)
+        self.timed_writes = TimedWrites()
         super().__init__(
             address=network.advertised[0],
             advertised_address=list(network.advertised),
@@ -119,14 +121,6 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
     def async_persist(self) -> None:
         """Save before the answer leaves; the base saves some time later, in a thread."""
         self.persist()
-
-    def pair(
-        self, client_username_bytes: bytes, client_public: bytes, client_permissions: bytes
-    ) -> bool:
-        """Add a controller for another one; see `add_pairing`."""
-        return self.add_pairing(
-            Pairing(client_username_bytes, client_public, client_permissions == b"\x01")
-        )
 
     def add_pairing(self, pairing: Pairing) -> bool:
         """Add a controller; False, and nothing changed, where that cannot be kept."""
@@ -197,7 +191,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         try:
             await self.http_server.async_start(self.loop)
         except OSError as error:
-            raise LinkError(_why_not_listening(self.state.port, error)) from error
+            raise LinkError(why_not_listening(self.state.port, error)) from error
         self._listening = True
         if self.state.set_accessories_hash(self.accessories_hash):
             self.async_persist()
@@ -255,7 +249,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         return {"characteristics": [read(self.accessory, aid, iid) for aid, iid in ids]}
 
     def set_characteristics(
-        self, chars_query: Mapping[str, Any], client_addr: tuple[str, int]
+        self, chars_query: Mapping[str, Any], client_addr: ClientAddress
     ) -> dict[str, Any] | None:
         """Answer PUT /characteristics; None where all of it was done.
 
@@ -271,6 +265,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
                 if result["status"] == HAP_SERVER_STATUS.SUCCESS
             ]
             self._notify(done, client_addr)
+            self._drop_echoes(done, client_addr)
         else:
             invalid = HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST
             results = [{"aid": i["aid"], "iid": i["iid"], "status": invalid} for i in items]
@@ -278,23 +273,19 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
             return None
         return {"characteristics": results}
 
-    def _in_time(self, query: Mapping[str, Any], client_addr: tuple[str, int]) -> bool:
+    def _drop_echoes(
+        self, done: Iterable[Mapping[str, Any]], client: ClientAddress
+    ) -> None:
+        """Tell a controller nothing of the very values that it has just set."""
+        connection = self.http_server.connections.get(client)
+        for item in done if connection is not None else ():
+            aid, iid = item["aid"], item["iid"]
+            value = self.accessory.get_characteristic(aid, iid).value
+            if "value" in item and item["value"] == value:
+                connection.drop_event((aid, iid))
+
+    def _in_time(self, query: Mapping[str, Any], client_addr: ClientAddress) -> bool:
         """Whether a write is not timed, or was prepared and has not expired."""
         if "pid" not in query:
             return True
-        expires = self.prepared_writes.get(client_addr, {}).pop(query["pid"], None)
-        return expires is not None and time.time() <= expires
-
-
-def _why_not_listening(port: int, error: OSError) -> str:
-    """What a person can do about a port that cannot be had."""
-    reasons = {
-        errno.EADDRINUSE: "is in use by another program (a second bridge, or Homebridge?). "
-        "Choose another one with --port or bridge.port",
-        errno.EACCES: "needs root. Choose one above 1023 with --port or bridge.port",
-        errno.EADDRNOTAVAIL: "cannot be opened: no interface has the address given with "
-        "--bind or bridge.bind",
-    }
-    return f"port {port} " + reasons.get(
-        error.errno or 0, f"cannot be opened: {error.strerror}"
-    )
+        return self.timed_writes.claim(client_addr, query["pid"], self.loop.time())

@@ -6,7 +6,7 @@ Source: docs/protocols/hap.md, "Status codes". One item that fails takes no othe
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pyhap.accessory import Accessory
@@ -25,6 +25,7 @@ from pyhap.service import Service
 from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError
 from hk_bridge.homekit.accessories import ClientAddress
+from hk_bridge.homekit.events import Key
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
@@ -55,6 +56,18 @@ def read(bridge: Accessory, aid: int, iid: int) -> Item:
         success = HAP_SERVER_STATUS.SUCCESS
         return {"aid": aid, "iid": iid, "status": success, "value": found.value}
     return {"aid": aid, "iid": iid, "status": status}
+
+
+def changes(bridge: Accessory, keys: Iterable[Key]) -> list[Item]:
+    """The items of an event: what the characteristics are set to now.
+
+    What has become unknown is left out: HAP has no value for it.
+    """
+    return [
+        {"aid": aid, "iid": iid, "value": found.value}
+        for aid, iid in keys
+        if (found := _find(bridge, aid, iid)) is not None and found.value is not None
+    ]
 
 
 def write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import socket
 from dataclasses import dataclass
@@ -136,3 +137,17 @@ def _is_unspecified(text: str) -> bool:
 def _ordered(addresses: list[str]) -> tuple[str, ...]:
     unique = dict.fromkeys(addresses)
     return tuple(sorted(unique, key=lambda address: ipaddress.ip_address(address).version))
+
+
+def why_not_listening(port: int, error: OSError) -> str:
+    """What a person can do about a port that cannot be had: the rest of a sentence."""
+    reasons = {
+        errno.EADDRINUSE: "is in use by another program (a second bridge, or Homebridge?). "
+        "Choose another one with --port or bridge.port",
+        errno.EACCES: "needs root. Choose one above 1023 with --port or bridge.port",
+        errno.EADDRNOTAVAIL: "cannot be opened: no interface has the address given with "
+        "--bind or bridge.bind",
+    }
+    return f"port {port} " + reasons.get(
+        error.errno or 0, f"cannot be opened: {error.strerror}"
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Final
 
@@ -25,24 +26,41 @@ _LENGTH: Final = 384
 _SECRET_LENGTH: Final = 32
 
 
-class SetupServer:
-    """One exchange for one setup code (``031-45-154``).
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A setup code under a salt of 16 bytes, as the accessory checks proofs against it.
 
-    `salt` has 16 bytes, `public` is B in 384 bytes; `key` is the 64-byte session key once
-    a proof has been verified. `secret` fixes b, for tests alone.
+    It takes tens of milliseconds to make, and is as good for the next exchange.
     """
 
-    def __init__(
-        self, code: str, salt: bytes | None = None, secret: int | None = None
-    ) -> None:
-        self.salt = salt or secrets.token_bytes(_SALT_LENGTH)
-        self.key: bytes | None = None
+    salt: bytes
+    #: Whoever sees it can try all codes against it.
+    number: int = field(repr=False)
+
+    @classmethod
+    def of(cls, code: str, salt: bytes | None = None) -> Verifier:
+        """The verifier of a setup code (``031-45-154``), under a random salt."""
+        salt = salt or secrets.token_bytes(_SALT_LENGTH)
         inner = hashlib.sha512(_USER + b":" + code.encode()).digest()
-        self._verifier = pow(_G, _number(hashlib.sha512(self.salt + inner).digest()), _N)
-        multiplier = _hash_number(_pad(_N), _pad(_G))
+        return cls(salt, pow(_G, _number(hashlib.sha512(salt + inner).digest()), _N))
+
+
+class SetupServer:
+    """One exchange against a verifier, good for one proof.
+
+    `salt` has 16 bytes, `public` is B in 384 bytes; `key` is the 64-byte session key once
+    a proof has been verified, `used` says that one has been tried. `secret` fixes b, for
+    tests alone.
+    """
+
+    def __init__(self, verifier: Verifier, secret: int | None = None) -> None:
+        self.salt = verifier.salt
+        self.key: bytes | None = None
+        self.used = False
+        self._verifier = verifier.number
         while True:
             self._secret = secret or _number(secrets.token_bytes(_SECRET_LENGTH))
-            public = (multiplier * self._verifier + pow(_G, self._secret, _N)) % _N
+            public = (_MULTIPLIER * self._verifier + pow(_G, self._secret, _N)) % _N
             self.public = _pad(public)
             if self.public[0] or secret:
                 return
@@ -53,6 +71,7 @@ class SetupServer:
         `public` is A as it came, of at most 384 bytes. An A that is 0 modulo N is
         refused: it makes the secret 0 whatever the code is.
         """
+        self.used = True
         controller = _number(public)
         if len(public) > _LENGTH or controller % _N == 0:
             return None
@@ -68,14 +87,8 @@ class SetupServer:
         return None
 
     def _proof(self, public: bytes, key: bytes) -> bytes:
-        group = _number(hashlib.sha512(_strip(_N)).digest()) ^ _hash_number(_strip(_G))
         return hashlib.sha512(
-            group.to_bytes(64, "big")
-            + hashlib.sha512(_USER).digest()
-            + self.salt
-            + public
-            + self.public
-            + key
+            _GROUP + hashlib.sha512(_USER).digest() + self.salt + public + self.public + key
         ).digest()
 
 
@@ -97,3 +110,7 @@ def _strip(number: int) -> bytes:
 
 def _spellings(number: int) -> set[bytes]:
     return {_pad(number), _strip(number)}
+
+
+_MULTIPLIER: Final = _hash_number(_pad(_N), _pad(_G))
+_GROUP: Final = (_hash_number(_strip(_N)) ^ _hash_number(_strip(_G))).to_bytes(64, "big")

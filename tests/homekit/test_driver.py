@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,7 +79,7 @@ def ids(*pairings: Pairing) -> set[UUID]:
 
 async def test_pairings_are_kept_with_their_rank(house: House, tmp_path: Path) -> None:
     assert house.driver.add_pairing(FIRST)
-    assert house.driver.pair(SECOND.controller_id, SECOND.public_key, b"\x00")
+    assert house.driver.add_pairing(SECOND)
     assert Store.open(tmp_path / "state").bridge().pairings == (FIRST, SECOND)
     again = House(Store.open(tmp_path / "state"))
     assert again.controllers == ids(FIRST, SECOND)
@@ -131,15 +130,13 @@ async def test_the_identity_is_what_home_sees(house: House) -> None:
     assert key == identity.private_key
 
 
-async def test_a_timed_write_is_done_once_and_in_time(house: House) -> None:
-    house.driver.prepare({"ttl": 10_000, "pid": 7}, CLIENT)
+async def test_a_timed_write_is_done_once_and_only_when_announced(house: House) -> None:
+    writes, now = house.driver.timed_writes, house.driver.loop.time()
+    assert writes.prepare(CLIENT, {"ttl": 10_000, "pid": 7}, now) == 0
     assert house.put({"value": True}, pid=7) == 0
     assert house.put({"value": False}, pid=7) == INVALID
     assert house.put({"value": False}, pid=8) == INVALID
-    house.driver.prepare({"ttl": 0, "pid": 9}, CLIENT)
-    time_of_answer = time.time()
-    while time.time() <= time_of_answer:
-        pass
+    assert writes.prepare(CLIENT, {"ttl": 10_000, "pid": 9}, now - 11) == 0
     assert house.put({"value": False}, pid=9) == INVALID
     assert house.calls == [(True, None)]
 

@@ -8,11 +8,12 @@ import pytest
 from aiohomekit.crypto.srp import SrpClient
 from pyhap.params import get_srp_context
 
-from hk_bridge.homekit.srp import SetupServer
+from hk_bridge.homekit.srp import SetupServer, Verifier
 
 CODE = "031-45-154"
 PRIME: int = get_srp_context(3072, hashlib.sha512, 16)["N"]
 G = 5
+VERIFIER = Verifier.of(CODE, bytes(16))
 
 
 def stripped(number: int) -> bytes:
@@ -55,7 +56,7 @@ def padding_client(server: SetupServer, code: str = CODE) -> SrpClient:
 
 
 def test_the_right_code_is_proven_on_both_sides() -> None:
-    server = SetupServer(CODE)
+    server = SetupServer(VERIFIER)
     client = padding_client(server)
     proof = server.verify(client.get_public_key_bytes(), client.get_proof_bytes())
     assert proof is not None
@@ -64,7 +65,7 @@ def test_the_right_code_is_proven_on_both_sides() -> None:
 
 
 def test_a_wrong_code_is_refused_and_leaves_no_key() -> None:
-    server = SetupServer(CODE)
+    server = SetupServer(VERIFIER)
     client = padding_client(server, "031-45-155")
     assert server.verify(client.get_public_key_bytes(), client.get_proof_bytes()) is None
     assert server.key is None
@@ -72,7 +73,7 @@ def test_a_wrong_code_is_refused_and_leaves_no_key() -> None:
 
 @pytest.mark.parametrize("public", [b"", b"\0", bytes(384), b"\2" * 385])
 def test_a_public_key_that_is_zero_or_too_long_is_refused(public: bytes) -> None:
-    assert SetupServer(CODE).verify(public, bytes(64)) is None
+    assert SetupServer(VERIFIER).verify(public, bytes(64)) is None
 
 
 def test_the_servers_public_key_never_begins_with_a_zero_byte(
@@ -83,8 +84,8 @@ def test_the_servers_public_key_never_begins_with_a_zero_byte(
     monkeypatch.setattr(
         "hk_bridge.homekit.srp.secrets.token_bytes", lambda _size: draws.pop(0)
     )
-    assert SetupServer(CODE, salt=bytes(16), secret=2**64 + 1).public[0] == 0
-    assert SetupServer(CODE, salt=bytes(16)).public[0] != 0
+    assert SetupServer(VERIFIER, secret=2**64 + 1).public[0] == 0
+    assert SetupServer(VERIFIER).public[0] != 0
     assert draws == []
 
 
@@ -97,7 +98,7 @@ def test_numbers_that_begin_with_zeros_pair_in_both_spellings(
 ) -> None:
     # One exchange in a hundred looks like these; found by trying secrets from 2**64 on.
     server = SetupServer(
-        CODE, salt=bytes(range(16)), secret=int("1234567890ABCDEF" * 2, 16)
+        Verifier.of(CODE, bytes(range(16))), secret=int("1234567890ABCDEF" * 2, 16)
     )
     client = StrippingClient(server, secret, PRIME)
     short = {
@@ -114,6 +115,6 @@ def test_numbers_that_begin_with_zeros_pair_in_both_spellings(
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_a_controller_that_pads_pairs_too(attempt: int) -> None:
-    server = SetupServer(CODE, salt=bytes([attempt] * 16))
+    server = SetupServer(Verifier.of(CODE, bytes([attempt] * 16)))
     client = padding_client(server)
     assert server.verify(client.get_public_key_bytes(), client.get_proof_bytes())
