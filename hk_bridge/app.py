@@ -58,7 +58,13 @@ def run(config: Config, options: Options, welcome: Callable[[Identity], None]) -
     `welcome` is called once controllers can connect. Raises StoreError for a state
     directory that cannot be used and LinkError for a port that cannot be had.
     """
-    with StateLock(options.state_directory):
+    with StateLock(options.state_directory) as lock:
+        if lock.were_open:
+            _LOG.warning(
+                "other users could read %s; it is private now. It holds the keys of the "
+                'bridge: if you do not trust them, run "hk-bridge pairing reset"',
+                ", ".join(map(str, lock.were_open)),
+            )
         asyncio.run(_run_until_signal(App(config, options), welcome))
 
 
@@ -180,7 +186,9 @@ class App:
         bridge = HouseBridge(
             driver,
             Information(name, "hk-bridge", "HomeKit bridge", identity.device_id),
-            lambda: _LOG.info("%s was asked to identify itself", name),
+            lambda: _complaints.say(
+                "identify", f"{name} was asked to identify itself", logging.INFO
+            ),
         )
         devices: list[SensorStation | LampStation] = [*self._sensors, *self._lamps]
         for device in devices:

@@ -27,7 +27,7 @@ class Complaints:
         self._clock = clock
         self._last: dict[Hashable, tuple[float, int]] = {}
 
-    def say(self, kind: Hashable, message: str) -> None:
+    def say(self, kind: Hashable, message: str, level: int = logging.WARNING) -> None:
         """Log `message`, unless one of its `kind` was logged a short while ago."""
         now = self._clock()
         logged, held_back = self._last.pop(kind, (None, 0))
@@ -38,4 +38,4 @@ class Complaints:
             del self._last[next(iter(self._last))]
         self._last[kind] = (now, 0)
         more = f" ({held_back} more like this since)" if held_back else ""
-        self._logger.warning("%s%s", message, more)
+        self._logger.log(level, "%s%s", message, more)

@@ -126,20 +126,27 @@ class JsonFile(Generic[Value]):
             return None, "its content is not what this program writes"
 
 
-def make_private(directory: Path) -> None:
-    """Have `directory` for its owner alone: make it, or close one that is made for this.
+def make_private(directory: Path) -> tuple[Path, ...]:
+    """Have `directory` and this program's files in it for their owner alone.
 
-    One that holds other things, as a home directory does, is left as open as it is.
-    Raises OSError.
+    Makes it where it is missing. One that holds other things, as a home directory does,
+    is left as open as it is. Returns what others could read until now. Raises OSError.
     """
     directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-    status = directory.stat()
-    is_open = bool(stat.S_IMODE(status.st_mode) & ~_DIRECTORY_MODE)
-    is_own = status.st_uid == os.getuid() and all(
-        entry.name.startswith(_OWN_FILES) for entry in directory.iterdir()
-    )
-    if is_open and is_own:
-        directory.chmod(_DIRECTORY_MODE)
+    entries = list(directory.iterdir())
+    own = [entry for entry in entries if entry.name.startswith(_OWN_FILES)]
+    modes = dict.fromkeys(own, _FILE_MODE)
+    if len(own) == len(entries):
+        modes[directory] = _DIRECTORY_MODE
+    were_open = []
+    for path, mode in modes.items():
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode) or status.st_uid != os.getuid():
+            continue
+        if stat.S_IMODE(status.st_mode) & ~mode:
+            path.chmod(mode)
+            were_open.append(path)
+    return tuple(were_open) if own else ()
 
 
 def _replace_all(paths: Sequence[Path], data: bytes) -> None:

@@ -52,9 +52,6 @@ def start_logging(verbose: int) -> None:
     handler.setFormatter(formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=libraries, handlers=[handler])
     logging.getLogger("hk_bridge").setLevel(own)
-    if not everything:
-        # It logs an error, with the keys of all controllers, for each stranger that asks.
-        logging.getLogger("pyhap.hap_handler").setLevel(logging.CRITICAL)
 
 
 def state_directory(given: Path | None, *, simulate: bool) -> Path:

@@ -140,9 +140,9 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         self._change_pairings(lambda: self.state.remove_paired_client(client_uuid))
         _LOG.info("removed controller %s", client_uuid)
         # The answer to the one who asked leaves first.
-        self.loop.call_soon(self._close_sessions_of_strangers)
+        self.loop.call_soon(self._close_sessions_of_removed)
 
-    def _close_sessions_of_strangers(self) -> None:
+    def _close_sessions_of_removed(self) -> None:
         for connection in list(self.http_server.connections.values()):
             client = connection.handler.client_uuid
             if client is not None and client not in self.state.paired_clients:

@@ -104,11 +104,11 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         """Whether a paired controller holds it, and still may."""
         return self.hap_crypto is not None and not self._is_leaving
 
-    def visitor(self, now: float) -> Visitor[GuardedProtocol]:
+    def visitor(self) -> Visitor[GuardedProtocol]:
         """What admission.py needs to know of a stranger."""
         if self._is_leaving:
             stage = Stage.LEAVING
-        elif self.accessory_driver.turn.is_active(self.handler, now):
+        elif self.accessory_driver.turn.is_with(self.handler):
             stage = Stage.PAIRING
         else:
             stage = Stage.VERIFYING if self.handler.is_verifying else Stage.IDLE

@@ -85,7 +85,7 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         strangers = [other for other in self._open if not other.is_verified]
         if len(strangers) <= MOST_STRANGERS:
             return
-        leaving = makes_room([stranger.visitor(now) for stranger in strangers], now)
+        leaving = makes_room([stranger.visitor() for stranger in strangers], now)
         _complaints.say(
             "full",
             f"{len(strangers)} strangers are connected, the last one from "
@@ -136,7 +136,7 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         )
         now = self.loop.time()
         while strangers := [other for other in self._open if not other.is_verified]:
-            leaving = makes_room([stranger.visitor(now) for stranger in strangers], now)
+            leaving = makes_room([stranger.visitor() for stranger in strangers], now)
             if leaving is None:
                 break
             self._hang_up(leaving)

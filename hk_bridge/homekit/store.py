@@ -240,15 +240,19 @@ class Store:
 
 
 class StateLock:
-    """Holds a state directory for one process; the kernel lets go when that ends."""
+    """Holds a state directory for one process; the kernel lets go when that ends.
+
+    `were_open` are the files in it that others could read until the lock was taken.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "lock"
+        self.were_open: tuple[Path, ...] = ()
 
     def __enter__(self) -> Self:
         """Take the lock, or raise StoreError where another process holds it."""
         try:
-            make_private(self._path.parent)
+            self.were_open = make_private(self._path.parent)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._file = os.fdopen(descriptor, "r+")
         except OSError as error:
