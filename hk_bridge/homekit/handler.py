@@ -66,12 +66,9 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
     def __init__(self, driver: BridgeDriver, client_address: tuple[str, int]) -> None:
         super().__init__(driver, client_address)
         self._driver = driver
-        self._pair_setup = PairSetup(
-            driver.turn.challenge, driver.identity.device_id, driver.identity.private_key
-        )
-        self._pair_verify = PairVerify(
-            driver.identity.device_id, self.state.private_key, self._key_of
-        )
+        device_id, signer = driver.identity.device_id, self.state.private_key
+        self._pair_setup = PairSetup(driver.turn.challenge, device_id, signer)
+        self._pair_verify = PairVerify(device_id, signer, self._key_of)
 
     @property
     def is_verifying(self) -> bool:

@@ -46,11 +46,14 @@ class PairSetup:
     """
 
     def __init__(
-        self, challenge: Callable[[], SetupServer], device_id: str, private_key: bytes
+        self,
+        challenge: Callable[[], SetupServer],
+        device_id: str,
+        signer: Ed25519PrivateKey,
     ) -> None:
         self._challenge = challenge
         self._device_id = device_id.encode()
-        self._signer = Ed25519PrivateKey.from_private_bytes(private_key)
+        self._signer = signer
         # What the next message is checked against: M3 by a server, M5 by its key.
         self._pending: SetupServer | bytes | None = None
 

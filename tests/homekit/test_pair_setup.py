@@ -38,7 +38,7 @@ def tlv(values: dict[bytes, bytes]) -> bytes:
 
 def exchange() -> PairSetup:
     challenge = SetupServer(VERIFIER)
-    return PairSetup(lambda: challenge, DEVICE, BRIDGE_KEY.private_bytes_raw())
+    return PairSetup(lambda: challenge, DEVICE, BRIDGE_KEY)
 
 
 class Client:
