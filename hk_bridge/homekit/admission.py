@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, auto
 from typing import Final, Generic, TypeVar
 
 MOST_STRANGERS: Final = 16
@@ -23,19 +23,19 @@ UNFINISHED_SECONDS: Final = 30.0
 #: Longer than a person looks for the setup code.
 IDLE_STRANGER_SECONDS: Final = 600.0
 
-#: Somebody in the middle of pair-verify goes on within a moment.
-_VERIFYING_SECONDS: Final = 10.0
+#: Somebody who means it asks for something, and goes on with pair-verify, within this.
+_FRESH_SECONDS: Final = 10.0
 
 Connection = TypeVar("Connection")
 
 
-class Stage(IntEnum):
-    """What a connection is in the middle of; the last ones to make room come last."""
+class Stage(Enum):
+    """What a connection is in the middle of."""
 
-    LEAVING = 0
-    IDLE = 1
-    VERIFYING = 2
-    PAIRING = 3
+    LEAVING = auto()
+    IDLE = auto()
+    VERIFYING = auto()
+    PAIRING = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,38 @@ class Visitor(Generic[Connection]):
     stage: Stage
     since: float
 
+    def is_worthless(self, now: float) -> bool:
+        """Whether nothing can be expected of it any more."""
+        is_stale = now - self.since > _FRESH_SECONDS
+        return self.stage is Stage.LEAVING or (is_stale and self.stage is not Stage.PAIRING)
+
 
 def makes_room(strangers: Sequence[Visitor[Connection]], now: float) -> Connection | None:
-    """The stranger that makes room for another one; None where all are to stay.
+    """The one of these that makes room for a new one; None where all are to stay.
 
-    It is one of the host that has the most; of these one that is in the middle of
-    nothing; of these the oldest.
+    It is one of which nothing can be expected, or else one of the largest group: of the
+    host that has the most, in the stage that most are in. Whatever a crowd does, it is
+    the crowd that pays. Of these it is the oldest. One that is being paired stays.
     """
     of_host = Counter(visitor.host for visitor in strangers)
+    of_stage = Counter(visitor.stage for visitor in strangers)
 
-    def rank(visitor: Visitor[Connection]) -> tuple[bool, int, Stage, float]:
-        stage = visitor.stage
-        if stage is Stage.VERIFYING and now - visitor.since > _VERIFYING_SECONDS:
-            stage = Stage.IDLE
-        leaving = stage is Stage.LEAVING
-        return (not leaving, -of_host[visitor.host], stage, visitor.since)
+    def rank(visitor: Visitor[Connection]) -> tuple[bool, int, int, float]:
+        return (
+            not visitor.is_worthless(now),
+            -of_host[visitor.host],
+            -of_stage[visitor.stage],
+            visitor.since,
+        )
 
     leaving = [visitor for visitor in strangers if visitor.stage is not Stage.PAIRING]
     return min(leaving, key=rank).connection if leaving else None
+
+
+def does_nothing(strangers: Sequence[Visitor[Connection]], now: float) -> list[Connection]:
+    """Those of these that are in the middle of nothing; all go where room is short."""
+    return [
+        visitor.connection
+        for visitor in strangers
+        if visitor.stage is Stage.IDLE or visitor.is_worthless(now)
+    ]

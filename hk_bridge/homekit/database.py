@@ -75,11 +75,14 @@ def write(
 ) -> list[Item]:
     """Carry out PUT /characteristics: an item of the answer for each of `items`.
 
-    What one request writes to one service goes there as one write.
+    What one request writes to one service goes there as one write. Raises ValueError,
+    and writes nothing, where an aid or iid is missing or no number.
     """
     answers: list[Item] = []
     writes: dict[Service, list[tuple[Item, str, Any]]] = {}
     for item in items:
+        if not type(item.get("aid")) is type(item.get("iid")) is int:
+            raise ValueError("an item without aid and iid")
         answer: Item = {"aid": item["aid"], "iid": item["iid"]}
         answers.append(answer)
         found = _find(bridge, item["aid"], item["iid"])

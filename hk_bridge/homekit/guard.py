@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pyhap.hap_server import HAPServer
 
 from hk_bridge.complaints import Complaints
-from hk_bridge.homekit.admission import MOST_STRANGERS, MOST_VERIFIED, makes_room
+from hk_bridge.homekit.admission import (
+    MOST_STRANGERS,
+    MOST_VERIFIED,
+    Visitor,
+    does_nothing,
+    makes_room,
+)
 from hk_bridge.homekit.connection import GuardedProtocol
 
 if TYPE_CHECKING:
@@ -41,6 +47,7 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         # Every connection that still has a descriptor, in the order of their coming.
         self._open: dict[GuardedProtocol, None] = {}
         self._scheduled: deque[GuardedProtocol] = deque()
+        self._is_making_room = False
         self._other_errors: Callable[..., object] | None = None
 
     async def async_start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -80,18 +87,20 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
 
     def admit(self, connection: GuardedProtocol) -> None:
         """Take in a connection; another stranger makes room where there are too many."""
+        strangers = self._strangers()
         self._open[connection] = None
-        now = self.loop.time()
-        strangers = [other for other in self._open if not other.is_verified]
-        if len(strangers) <= MOST_STRANGERS:
+        if len(strangers) < MOST_STRANGERS:
             return
-        leaving = makes_room([stranger.visitor() for stranger in strangers], now)
+        leaving = makes_room(strangers, self.loop.time())
         _complaints.say(
             "full",
-            f"{len(strangers)} strangers are connected, the last one from "
-            f"{connection.host}; the oldest makes room",
+            f"{len(strangers)} strangers are connected, and one more comes from "
+            f"{connection.host}: one makes room",
         )
         self._hang_up(leaving or connection)
+
+    def _strangers(self) -> list[Visitor[GuardedProtocol]]:
+        return [other.visitor() for other in self._open if not other.is_verified]
 
     def let_in(self, connection: GuardedProtocol) -> None:
         """Take note of one that has been through pair-verify.
@@ -121,25 +130,27 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         """
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES:
-            self._out_of_resources(error)
+            if not self._is_making_room:  # it is told a hundred times in a row
+                self._is_making_room = True
+                loop.call_soon(self._make_room, error)
         elif self._other_errors is not None:
             self._other_errors(loop, context)
         else:
             loop.default_exception_handler(context)
 
-    def _out_of_resources(self, error: OSError) -> None:
+    def _make_room(self, error: OSError) -> None:
         """Make what room there is; asyncio tries again in a second."""
+        self._is_making_room = False
         _complaints.say(
             "resources",
             f"nobody can connect at the moment: {error.strerror}. Strangers that do "
             "nothing are hung up on; if this stays, raise the limit (ulimit -n)",
         )
-        now = self.loop.time()
-        while strangers := [other for other in self._open if not other.is_verified]:
-            leaving = makes_room([stranger.visitor() for stranger in strangers], now)
-            if leaving is None:
-                break
-            self._hang_up(leaving)
+        now, strangers = self.loop.time(), self._strangers()
+        idle = does_nothing(strangers, now)
+        last = makes_room(strangers, now)
+        for connection in idle or ([last] if last is not None else []):
+            self._hang_up(connection)
 
     def _hang_up(self, connection: GuardedProtocol) -> None:
         """End a connection at once, and stop counting it."""

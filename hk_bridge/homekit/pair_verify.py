@@ -54,8 +54,8 @@ class _Exchange:
 
     controller_key: bytes
     own_key: bytes
-    shared_key: bytes
-    cipher: ChaCha20Poly1305
+    shared_key: bytes = field(repr=False)
+    cipher: ChaCha20Poly1305 = field(repr=False)
 
 
 class PairVerify:
