@@ -52,7 +52,7 @@ class SetupTurn:
         return self._who in {None, who} or now >= self._undisturbed_until
 
     def go_on(self, who: Hashable) -> None:
-        """Raise RefusedError unless it is, or nobody has taken, the turn of `who`."""
+        """Raise RefusedError unless `who` has the turn."""
         if self._who != who:
             raise RefusedError(TlvError.BUSY)
 

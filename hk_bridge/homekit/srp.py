@@ -66,14 +66,14 @@ class SetupServer:
                 return
 
     def verify(self, public: bytes, proof: bytes) -> bytes | None:
-        """The accessory's proof where the controller's is right, else None.
+        """The accessory's proof where the controller's is the first and right, else None.
 
         `public` is A as it came, of at most 384 bytes. An A that is 0 modulo N is
         refused: it makes the secret 0 whatever the code is.
         """
-        self.used = True
+        is_first, self.used = not self.used, True
         controller = _number(public)
-        if len(public) > _LENGTH or controller % _N == 0:
+        if not is_first or len(public) > _LENGTH or controller % _N == 0:
             return None
         scrambler = _hash_number(_pad(controller), self.public)
         base = controller * pow(self._verifier, scrambler, _N)

@@ -89,12 +89,13 @@ def test_the_servers_public_key_never_begins_with_a_zero_byte(
     assert draws == []
 
 
+@pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize(
     ("number", "secret"),
     [("A", 2**64 + 123), ("K", 2**64 + 137), ("S", 2**64 + 339)],
 )
 def test_numbers_that_begin_with_zeros_pair_in_both_spellings(
-    number: str, secret: int
+    number: str, secret: int, padded: bool
 ) -> None:
     # One exchange in a hundred looks like these; found by trying secrets from 2**64 on.
     server = SetupServer(
@@ -107,10 +108,17 @@ def test_numbers_that_begin_with_zeros_pair_in_both_spellings(
         "K": client.key[0] == 0,
     }
     assert short[number]
-    for public in (client.public, client.public.rjust(384, b"\0")):
-        proof = server.verify(public, client.proof)
-        assert proof == hashlib.sha512(client.public + client.proof + client.key).digest()
-        assert server.key == client.key
+    public = client.public.rjust(384, b"\0") if padded else client.public
+    proof = server.verify(public, client.proof)
+    assert proof == hashlib.sha512(client.public + client.proof + client.key).digest()
+    assert server.key == client.key
+
+
+def test_a_second_proof_against_the_same_challenge_is_refused_even_if_right() -> None:
+    server = SetupServer(VERIFIER)
+    client = padding_client(server)
+    assert server.verify(b"\2" * 384, bytes(64)) is None
+    assert server.verify(client.get_public_key_bytes(), client.get_proof_bytes()) is None
 
 
 @pytest.mark.parametrize("attempt", range(5))
