@@ -133,20 +133,26 @@ def make_private(directory: Path) -> tuple[Path, ...]:
     is left as open as it is. Returns what others could read until now. Raises OSError.
     """
     directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+    status = directory.stat()
     entries = list(directory.iterdir())
     own = [entry for entry in entries if entry.name.startswith(_OWN_FILES)]
-    modes = dict.fromkeys(own, _FILE_MODE)
-    if len(own) == len(entries):
+    modes = {entry: _FILE_MODE for entry in own if not entry.is_symlink()}
+    if len(own) == len(entries) and status.st_uid == os.getuid():
         modes[directory] = _DIRECTORY_MODE
-    were_open = []
-    for path, mode in modes.items():
-        status = path.lstat()
-        if stat.S_ISLNK(status.st_mode) or status.st_uid != os.getuid():
-            continue
-        if stat.S_IMODE(status.st_mode) & ~mode:
+    closed = tuple(path for path, mode in modes.items() if _close(path, mode))
+    is_open = bool(stat.S_IMODE(status.st_mode) & ~_DIRECTORY_MODE)
+    return closed if own and is_open else ()
+
+
+def _close(path: Path, mode: int) -> bool:
+    """Whether a path had more than `mode`, and has no more than that now."""
+    # Another thread may have renamed it, and another user may own it.
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        if stat.S_IMODE(path.stat().st_mode) & ~mode:
             path.chmod(mode)
-            were_open.append(path)
-    return tuple(were_open) if own else ()
+            # Some file systems have no modes of their own and take any.
+            return not stat.S_IMODE(path.stat().st_mode) & ~mode
+    return False
 
 
 def _replace_all(paths: Sequence[Path], data: bytes) -> None:

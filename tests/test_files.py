@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,49 @@ def test_a_file_that_anybody_may_read_is_private_after_the_next_save(
     saved.copy.chmod(0o644)
     saved.save(NEW)
     assert (mode(saved.path), mode(saved.copy)) == (0o600, 0o600)
+
+
+def test_two_files_of_a_directory_are_saved_at_once_by_two_threads(tmp_path: Path) -> None:
+    def save(name: str) -> None:
+        file = JsonFile(tmp_path / "state" / name, lambda data: data)
+        for number in range(100):
+            file.save({"number": number})
+
+    with ThreadPoolExecutor() as threads:
+        for saved in [threads.submit(save, n) for n in ("homekit.json", "devices.json")]:
+            saved.result()
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Path:
+    """A file of the state directory, by a name that is this program's own."""
+    file = JsonFile(tmp_path / "state" / "homekit.json", read_value)
+    file.save(OLD)
+    return file.path
+
+
+def test_what_others_could_read_is_told_once_and_closed(identity: Path) -> None:
+    identity.parent.chmod(0o755)
+    identity.chmod(0o640)
+    assert set(files.make_private(identity.parent)) == {identity.parent, identity}
+    assert (mode(identity.parent), mode(identity)) == (0o700, 0o600)
+    assert files.make_private(identity.parent) == ()
+
+
+def test_a_file_in_a_directory_that_nobody_else_may_enter_is_closed_and_not_told(
+    identity: Path,
+) -> None:
+    identity.chmod(0o644)
+    assert files.make_private(identity.parent) == ()
+    assert mode(identity) == 0o600
+
+
+def test_nothing_is_told_where_the_file_system_knows_no_modes(
+    identity: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity.parent.chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    assert files.make_private(identity.parent) == ()
 
 
 def test_short_writes_are_completed(

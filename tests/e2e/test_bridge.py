@@ -44,7 +44,6 @@ NO_RESPONSE = -70402
 CLIMATE = "5020aa01be65aed0a8654c0d1004cc008a01"
 WARMER = "5020aa01bf65aed0a8654c041002cd00"
 FULL_BATTERY = "5020aa01c065aed0a8654c0a10015d"
-FROST = "5020aa01c165aed0a8654c04100285ff"
 
 
 async def read(pairing: IpPairing, *ids: tuple[int, int]) -> list[Any]:
@@ -119,22 +118,6 @@ async def test_a_stranger_and_nonsense_change_nothing(
     assert complaints[0].startswith("Room 1: ")
 
 
-async def test_an_advert_is_pushed_to_a_subscriber(
-    bridge: Bridge, controller: IpController
-) -> None:
-    await bridge.start()
-    pairing = await pair(controller, bridge.identity)
-    await bridge.hear(ROOM_1, CLIMATE)
-    pushed = events(pairing)
-    await pairing.subscribe([(ROOM_1_AID, TEMPERATURE), (ROOM_1_AID, HUMIDITY)])
-    await bridge.hear(ROOM_1, WARMER)
-    await until(lambda: pushed)
-    assert pushed == {(ROOM_1_AID, TEMPERATURE): 20.5}
-    await bridge.hear(ROOM_1, FROST)
-    await until(lambda: pushed[ROOM_1_AID, TEMPERATURE] != 20.5)
-    assert pushed == {(ROOM_1_AID, TEMPERATURE): -12.3}
-
-
 async def test_writes_come_out_of_the_serial_port_as_exact_frames(
     bridge: Bridge, controller: IpController
 ) -> None:
@@ -186,23 +169,6 @@ async def test_writes_come_out_of_the_serial_port_as_exact_frames(
 
 def _reached(frames: list[bytes], count: int) -> bool:
     return len(frames) >= count
-
-
-async def test_another_controller_is_told_what_a_write_made_of_the_lamp(
-    bridge: Bridge, controller: IpController
-) -> None:
-    await bridge.start()
-    pairing = await pair(controller, bridge.identity)
-    other = IpPairing(controller, pairing.pairing_data)
-    controller.pairings["other"] = other
-    await pairing.put_characteristics([(CEILING, BRIGHTNESS, 60)])
-    told = events(other)
-    await other.list_accessories_and_characteristics()
-    await other.subscribe([(CEILING, ON), (CEILING, BRIGHTNESS)])
-    await pairing.put_characteristics([(CEILING, BRIGHTNESS, 0)])
-    await until(lambda: (CEILING, ON) in told)
-    assert told[CEILING, ON] is False
-    assert told.get((CEILING, BRIGHTNESS), 60) == 60
 
 
 async def test_a_lamp_without_its_line_refuses_and_keeps_its_old_value(
@@ -513,26 +479,3 @@ async def test_a_simulation_in_a_real_state_directory_leaves_no_trace_of_its_val
     assert bridge.identity.adopted_address is None
     assert not (bridge.state / "devices.json").exists()
     assert (bridge.state / "devices-simulated.json").exists()
-
-
-async def test_no_secret_is_in_the_log_however_much_is_said(
-    bridge: Bridge, controller: IpController, caplog: pytest.LogCaptureFixture
-) -> None:
-    bind_key = "00112233445566778899aabbccddeeff"
-    bridge.write([{**SENSORS[0], "bindKey": bind_key}], pin="031-45-154")
-    caplog.set_level("DEBUG")
-    await bridge.start()
-    pairing = await pair(controller, bridge.identity)
-    await pairing.list_accessories_and_characteristics()
-    await bridge.hear(ROOM_1, CLIMATE)
-    await bridge.hear(ROOM_1, "58585b0501654ad0a8654c9cf255cfdd0000002fae2ff2")
-    await bridge.stop()
-    log = caplog.text + "".join(str(record.args) for record in caplog.records)
-    own = [r for r in caplog.records if not r.name.startswith(("aiohomekit", "asyncio"))]
-    said = "".join(r.getMessage() for r in own) + "".join(str(r.args) for r in own)
-    assert "Room 1: a frame cannot be read" in log
-    for secret in ("031-45-154", "03145154", bind_key, bytes.fromhex(bind_key)):
-        assert str(secret) not in said
-    for key in (bridge.identity.private_key, bytes.fromhex(bind_key)):
-        assert key.hex() not in said
-        assert repr(key)[2:-1] not in said
