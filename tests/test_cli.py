@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.ports import free_port
+
 SAMPLE = Path(__file__).parent.parent / "accessories.json"
 COMMAND = [sys.executable, "-m", "hk_bridge"]
 PATIENCE = 30
@@ -46,13 +48,6 @@ def call(
         text=True,
         timeout=PATIENCE,
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +19,7 @@ from hk_bridge.app import App, Options
 from hk_bridge.homekit.store import Identity, Store
 from hk_bridge.links import bluetooth
 from tests.fakes.board import BoardEmulator
+from tests.fakes.ports import free_port
 
 LOOPBACK = "127.0.0.1"
 SERVICE = "_hap._tcp.local."
@@ -183,10 +183,3 @@ async def until_async(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110 # of no one event
             await asyncio.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-    return port
