@@ -33,6 +33,12 @@ _complaints: Final = Complaints(_LOG)
 
 _SWEEP_SECONDS: Final = 5.0
 
+#: asyncio takes the length of the system's queue for the number of connections that it
+#: accepts before others have the loop again. Who does not fit into the queue waits for a
+#: second or more before it tries again.
+_ACCEPTED_AT_ONCE: Final = 8
+_QUEUE: Final = 1024
+
 #: Why the system accepts no more connections.
 _OUT_OF_RESOURCES: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -58,8 +64,14 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         self.loop = loop
         hosts, port = self._addr_port
         self.server = await loop.create_server(
-            lambda: GuardedProtocol(loop, self), list(hosts) or None, port
+            lambda: GuardedProtocol(loop, self),
+            list(hosts) or None,
+            port,
+            backlog=_ACCEPTED_AT_ONCE,
         )
+        for listening in self.server.sockets:
+            with listening.dup() as queue:
+                queue.listen(_QUEUE)
         self._other_errors = loop.get_exception_handler()
         loop.set_exception_handler(self._loop_failed)
         self.async_cleanup_connections()
