@@ -61,7 +61,9 @@ class CharacteristicsKind(Kind):
         }
         self._shape = _without_values(database)
         self._prepared: dict[Wire, set[int]] = {}
-        self._places = [*self._found, (1, 1), (77, 1), (2, 7777), (0, 0), (-1, 2)]
+        writable = [place for place, each in self._found.items() if "pw" in each["perms"]]
+        nowhere = [(1, 1), (77, 1), (2, 7777), (0, 0), (-1, 2)]
+        self._places = [*self._found, *writable * 8, *nowhere]
 
     async def open(self) -> Wire:
         wire = await Wire.verified(self.server, self._home)

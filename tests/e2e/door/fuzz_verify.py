@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PublicKey,
 )
 
-from tests.e2e.door.client import Controller, Verify, request
+from tests.e2e.door.client import Answer, Controller, Verify, request
 from tests.e2e.door.expectations import expect_status
 from tests.e2e.door.fuzz_answers import check_refusal_of_form, expect_step
 from tests.e2e.door.fuzz_bytes import (
@@ -43,6 +43,14 @@ class Exchange(Verify):
         self._secret = X25519PrivateKey.from_private_bytes(rng.randbytes(32))
         self.public = self._secret.public_key().public_bytes_raw()
 
+        #: Whether M3 is what comes next.
+        self.begun = False
+
+    def m1_or_so(self, rng: Random) -> bytes:
+        """M1, or almost."""
+        values = [state(1), (PUBLIC_KEY, self.public)]
+        return spoil_tlv(rng, values) if rng.random() < 0.5 else tlv(*values)
+
     def inner(self) -> list[Value]:
         """What M3 holds inside."""
         identifier = self.controller.identifier
@@ -65,46 +73,53 @@ class VerifyKind(Kind):
     async def play(self, wire: Wire, rng: Random) -> None:
         someone = seeded_controller(rng)
         exchange = Exchange(wire, self._home if rng.random() < 0.7 else someone, rng)
-        m1 = [state(1), (PUBLIC_KEY, exchange.public)]
-        begun = False
-        for _ in range(rng.randrange(1, 4)):
-            if begun:
+        for _ in range(rng.randrange(1, 6)):
+            if rng.random() < (0.8 if exchange.begun else 0.2):
                 body, is_right = self._m3(exchange, rng)
             else:
-                body, is_right = (
-                    spoil_tlv(rng, m1) if rng.random() < 0.5 else tlv(*m1),
-                    False,
-                )
+                body, is_right = exchange.m1_or_so(rng), False
             if is_right and rng.random() < 0.2:
                 await self._bring_more(wire, rng, body)
                 return
             answer = await wire.ask(rng, "POST", "/pair-verify", body)
+            if answer.status == 413:
+                wire.close()
             if check_refusal_of_form(answer, body, MOST_BODY_OF_STRANGER):
-                if answer.status == 413:
-                    wire.close()
-                    return
-                continue
-            values = readable(body) or {}
-            if state_in(body) == 1:
-                begun = is_usable(values.get(PUBLIC_KEY))
-                done = None if self.paired else AUTHENTICATION
-                expect_step(answer, body, *((done,) if begun else (UNKNOWN, 400)))
-                exchange.take_m2(answer)
-                # For another key than ours there is no right M3.
-                begun = begun and values[PUBLIC_KEY] == exchange.public
-                if not begun:
-                    wire.close()
-                    return
-            elif begun and is_right:
-                expect_step(answer, body, None)
-                await self._get_in(exchange)
-                return
-            elif begun and state_in(body) == 3 and ENCRYPTED in values:
-                expect_step(answer, body, AUTHENTICATION)
-                begun = False
+                pass
+            elif state_in(body) == 1:
+                self._expect_m2(exchange, answer, body)
             else:
-                expect_step(answer, body, UNKNOWN, 400)
-                begun = False
+                await self._expect_m4(exchange, answer, body, is_right=is_right)
+            if wire.is_closing:
+                return
+        if exchange.begun:
+            # The next case is to begin at the beginning.
+            wire.leave(rng)
+
+    def _expect_m2(self, exchange: Exchange, answer: Answer, body: bytes) -> None:
+        key = (readable(body) or {}).get(PUBLIC_KEY)
+        exchange.begun = is_usable(key)
+        if not exchange.begun:
+            expect_step(answer, body, UNKNOWN, 400)
+            return
+        expect_step(answer, body, None if self.paired else AUTHENTICATION)
+        exchange.take_m2(answer)
+        if key != exchange.public:
+            # There is no right M3 for a key that is somebody else's.
+            exchange.client.close()
+
+    async def _expect_m4(
+        self, exchange: Exchange, answer: Answer, body: bytes, *, is_right: bool
+    ) -> None:
+        has_parts = state_in(body) == 3 and ENCRYPTED in (readable(body) or {})
+        if is_right:
+            expect_step(answer, body, None)
+            await self._get_in(exchange)
+        elif exchange.begun and has_parts:
+            expect_step(answer, body, AUTHENTICATION)
+        else:
+            expect_step(answer, body, UNKNOWN, 400)
+        exchange.begun = False
 
     def _m3(self, exchange: Exchange, rng: Random) -> tuple[bytes, bool]:
         """An M3, and whether it is to be accepted."""
@@ -117,6 +132,7 @@ class VerifyKind(Kind):
         found, said = readable(inner) or {}, readable(body) or {}
         is_right = (
             self.paired
+            and exchange.begun
             and exchange.controller is self._home
             and all(found.get(kind) == value for kind, value in right)
             and said.get(ENCRYPTED) == sealed
