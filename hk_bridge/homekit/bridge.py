@@ -18,7 +18,7 @@ from zeroconf.asyncio import AsyncZeroconf
 from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError, StoreError
 from hk_bridge.homekit.accessories import ClientAddress, HouseBridge
-from hk_bridge.homekit.database import read, write
+from hk_bridge.homekit.database import items_of, read, write
 from hk_bridge.homekit.guard import GuardedServer
 from hk_bridge.homekit.network import BridgeServiceInfo, Network, why_not_listening
 from hk_bridge.homekit.setup_turn import SetupTurn
@@ -256,7 +256,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         The base stores a value before the device has been asked, and keeps it where
         that fails; it executes a timed write that has expired.
         """
-        items = chars_query["characteristics"]
+        items = items_of(chars_query)
         if self._in_time(chars_query, client_addr):
             results = write(self.accessory, items, client_addr)
             done = [

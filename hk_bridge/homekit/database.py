@@ -70,19 +70,33 @@ def changes(bridge: Accessory, keys: Iterable[Key]) -> list[Item]:
     ]
 
 
+def items_of(query: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 # whatever JSON there was
+    """The items of a PUT /characteristics.
+
+    Raises ValueError where it is none, or an aid or iid is missing or no number: then
+    nothing of it is carried out.
+    """
+    items = query.get("characteristics") if isinstance(query, dict) else None
+    if not isinstance(items, list):
+        raise ValueError("no list of characteristics")
+    for item in items:
+        if not isinstance(item, dict):
+            raise ValueError("an item that is none")
+        if not type(item.get("aid")) is type(item.get("iid")) is int:
+            raise ValueError("an item without aid and iid")
+    return items
+
+
 def write(
     bridge: Accessory, items: Sequence[Mapping[str, Any]], client: ClientAddress
 ) -> list[Item]:
     """Carry out PUT /characteristics: an item of the answer for each of `items`.
 
-    What one request writes to one service goes there as one write. Raises ValueError,
-    and writes nothing, where an aid or iid is missing or no number.
+    What one request writes to one service goes there as one write.
     """
     answers: list[Item] = []
     writes: dict[Service, list[tuple[Item, str, Any]]] = {}
     for item in items:
-        if not type(item.get("aid")) is type(item.get("iid")) is int:
-            raise ValueError("an item without aid and iid")
         answer: Item = {"aid": item["aid"], "iid": item["iid"]}
         answers.append(answer)
         found = _find(bridge, item["aid"], item["iid"])
