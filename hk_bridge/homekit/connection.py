@@ -84,11 +84,18 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         self._server.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End a connection; the base leaves timers behind."""
+        """End a connection.
+
+        The base leaves timers behind, and takes what is kept by address from another
+        connection that has come from there since.
+        """
+        del exc
         self._server.lost(self)
         self.accessory_driver.turn.end(self.handler)
-        self.accessory_driver.timed_writes.forget(self.peername)
-        super().connection_lost(exc)
+        if self.connections.get(self.peername, self) is self:
+            self.accessory_driver.connection_lost(self.peername)
+            self.accessory_driver.timed_writes.forget(self.peername)
+        self.close()
         for timer in (self._held, self._stalled, self._leaving):
             if timer is not None:
                 timer.cancel()
@@ -135,15 +142,19 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
 
     def abort(self) -> None:
         """Hang up at once."""
-        self._is_leaving = True
-        self.connections.pop(self.peername, None)
+        self._withdraw()
         self.transport.abort()
 
-    def _begin_to_leave(self) -> None:
+    def _withdraw(self) -> None:
+        """Answer nothing more, and tell of nothing more."""
         self._is_leaving = True
-        self.connections.pop(self.peername, None)
+        if self.connections.get(self.peername) is self:
+            del self.connections[self.peername]
         if self._event_timer is not None:
             self._event_timer.cancel()
+
+    def _begin_to_leave(self) -> None:
+        self._withdraw()
         self._leaving = self.loop.call_later(_LEAVING_SECONDS, self.transport.abort)
 
     def _refuse_size(self) -> None:

@@ -79,7 +79,9 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
     def async_stop(self) -> None:
         """Stop listening and hang up on everybody."""
         super().async_stop()
-        self.loop.set_exception_handler(self._other_errors)
+        # Another server may have put its own in front; it leads here, and on.
+        if self.loop.get_exception_handler() == self._loop_failed:
+            self.loop.set_exception_handler(self._other_errors)
         for connection in list(self._open):
             connection.close()
 
