@@ -13,21 +13,23 @@ from pyhap.loader import Loader
 from hk_bridge.devices.dimmer import Lamp
 from hk_bridge.devices.sensor import SensorView
 from hk_bridge.errors import LinkError
+from hk_bridge.homekit import database
 from hk_bridge.homekit.accessories import (
     HouseBridge,
     Information,
     LampAccessory,
     SensorAccessory,
 )
-from hk_bridge.homekit.database import read, write
+from hk_bridge.homekit.database import changes, items_of, read, write
 
 LAMP, SENSOR = 2, 3
 IDENTIFY, ON, BRIGHTNESS = 2, 81, 82
-TEMPERATURE, ACTIVE = 33, 35
+TEMPERATURE, ACTIVE, HUMIDITY = 33, 35, 49
 CLIENT = ("192.0.2.1", 50000)
 
 DONE, NO_RESPONSE = 0, -70402
-READ_ONLY, WRITE_ONLY, NOT_THERE, INVALID = -70404, -70405, -70409, -70410
+READ_ONLY, WRITE_ONLY, NO_EVENTS = -70404, -70405, -70406
+NOT_THERE, INVALID = -70409, -70410
 
 
 class House:
@@ -210,3 +212,88 @@ def test_identify_is_passed_on(house: House) -> None:
     assert house.identified == ["lamp"]
     assert house.write((LAMP, IDENTIFY, False)) == [DONE]
     assert house.identified == ["lamp"]
+
+
+def test_an_event_tells_what_is_true_now_in_the_order_of_the_changes(house: House) -> None:
+    assert changes(
+        house.bridge, [(LAMP, BRIGHTNESS), (SENSOR, TEMPERATURE), (LAMP, ON)]
+    ) == [
+        {"aid": LAMP, "iid": BRIGHTNESS, "value": 40},
+        {"aid": SENSOR, "iid": TEMPERATURE, "value": 21.5},
+        {"aid": LAMP, "iid": ON, "value": True},
+    ]
+    house.write((LAMP, BRIGHTNESS, 70))
+    assert changes(house.bridge, [(LAMP, BRIGHTNESS)])[0]["value"] == 70
+
+
+def test_an_event_leaves_out_what_is_unknown_or_not_there(house: House) -> None:
+    gone = [(99, 1), (LAMP, 999), (LAMP, 80), (SENSOR, HUMIDITY)]
+    assert changes(house.bridge, gone) == []
+    told = changes(house.bridge, [*gone, (SENSOR, ACTIVE), *gone])
+    assert told == [{"aid": SENSOR, "iid": ACTIVE, "value": True}]
+
+
+def test_a_lamp_that_is_off_is_told_and_is_not_unknown(house: House) -> None:
+    house.write((LAMP, ON, False))
+    assert changes(house.bridge, [(LAMP, ON)]) == [{"aid": LAMP, "iid": ON, "value": False}]
+
+
+@pytest.mark.parametrize(
+    ("item", "status"),
+    [
+        ({"aid": LAMP, "iid": ON, "ev": True}, DONE),
+        ({"aid": LAMP, "iid": 5, "ev": True}, NO_EVENTS),
+        ({"aid": LAMP, "iid": ON, "ev": 1}, INVALID),
+        ({"aid": LAMP, "iid": ON, "ev": None}, INVALID),
+        ({"aid": LAMP, "iid": ON, "ev": True, "value": 7}, INVALID),
+        ({"aid": SENSOR, "iid": TEMPERATURE, "ev": True, "value": 7}, READ_ONLY),
+        ({"aid": LAMP, "iid": ON}, DONE),
+    ],
+)
+def test_events_are_asked_for_with_or_without_a_value(
+    house: House, item: dict[str, Any], status: int
+) -> None:
+    assert write(house.bridge, [item], CLIENT)[0]["status"] == status
+    assert house.calls == []
+
+
+ITEM = {"aid": LAMP, "iid": ON, "value": False}
+
+
+@pytest.mark.parametrize("wrong", [None, True, 2.0, "2", [2], {}])
+@pytest.mark.parametrize("name", ["aid", "iid"])
+def test_a_place_is_two_whole_numbers(name: str, wrong: object) -> None:
+    missing = {key: value for key, value in ITEM.items() if key != name}
+    for item in ({**ITEM, name: wrong}, missing):
+        with pytest.raises(ValueError, match="without aid and iid"):
+            items_of({"characteristics": [ITEM, item]})
+    assert items_of({"characteristics": [ITEM, ITEM]}) == [ITEM, ITEM]
+    assert items_of({"characteristics": []}) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        None,
+        7,
+        [],
+        [ITEM],
+        {},
+        {"characteristics": None},
+        {"characteristics": ITEM},
+        {"characteristics": "81"},
+        {"characteristics": [ITEM, None]},
+        {"characteristics": [ITEM, [ITEM]]},
+        {"characteristics": ["aid", "iid"]},
+    ],
+    ids=str,
+)
+def test_a_write_that_is_none_has_no_items(query: object) -> None:
+    with pytest.raises(ValueError, match=r"no list|that is none"):
+        items_of(query)
+
+
+def test_a_whole_number_is_taken_for_one_with_a_fraction() -> None:
+    properties = {"Format": "float", "minValue": -40, "maxValue": 85}
+    value = database._native(properties, 21)
+    assert (value, type(value)) == (21.0, float)

@@ -3,74 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from hk_bridge.devices.dimmer import Lamp
 from hk_bridge.errors import StoreError
-from hk_bridge.homekit.accessories import HouseBridge, Information, LampAccessory
-from hk_bridge.homekit.bridge import BridgeDriver
-from hk_bridge.homekit.network import Network
 from hk_bridge.homekit.store import Identity, Pairing, Store
+from tests.homekit.house import BRIGHTNESS, LAMP, NAME, ON, House, until
+from tests.homekit.visit import said
 
-LOOPBACK = Network(("127.0.0.1",), ("127.0.0.1",))
 FIRST = Pairing(b"F31C6685-9FDD-4869-8F65-3A102FF2534F", b"\x01" * 32, admin=True)
 SECOND = Pairing(b"0A1C6685-9FDD-4869-8F65-3A102FF2534F", b"\x02" * 32, admin=False)
 CLIENT = ("127.0.0.1", 50000)
-LAMP, ON, NAME = 2, 81, 5
-INVALID, NO_EVENTS, NOT_THERE = -70410, -70406, -70409
+INVALID, NO_EVENTS, NOT_THERE, NO_RESPONSE = -70410, -70406, -70409, -70402
 
 
-class House:
-    """A driver with a lamp on it, that listens nowhere."""
-
-    def __init__(self, store: Store, number: int = 0) -> None:
-        self.store = store
-        self.calls: list[tuple[bool | None, int | None]] = []
-        zeroconf: Any = SimpleNamespace()
-        self.driver = BridgeDriver(store, LOOPBACK, 51826, zeroconf, number)
-        about = Information("Name", "Maker", "Model", "Serial")
-        bridge = HouseBridge(self.driver, about, lambda: None)
-        lamp = LampAccessory(
-            self.driver,
-            about,
-            LAMP,
-            lambda: None,
-            apply=self._apply,
-            reachable=lambda: True,
-        )
-        bridge.add_accessory(lamp)
-        self.driver.add_accessory(bridge)
-
-    def _apply(self, on: bool | None, brightness: int | None) -> Lamp:
-        self.calls.append((on, brightness))
-        return Lamp(on=bool(on))
-
-    def put(self, item: dict[str, Any], **more: Any) -> int:
-        """The status of one item of PUT /characteristics."""
-        query = {"characteristics": [{"aid": LAMP, "iid": ON, **item}], **more}
-        answer = self.driver.set_characteristics(query, CLIENT)
-        return 0 if answer is None else int(answer["characteristics"][0]["status"])
-
-    @property
-    def controllers(self) -> set[UUID]:
-        return set(self.driver.state.paired_clients)
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> House:
-    return House(Store.open(tmp_path / "state"))
-
-
-@pytest.fixture
-def disk_is_full(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise StoreError("no space left")
-
-    monkeypatch.setattr(house.store, "_save", fail)
+def put(house: House, item: dict[str, Any], **more: Any) -> int:
+    """The status of one item of PUT /characteristics."""
+    query = {"characteristics": [{"aid": LAMP, "iid": ON, **item}], **more}
+    answer = house.driver.set_characteristics(query, CLIENT)
+    return 0 if answer is None else int(answer["characteristics"][0]["status"])
 
 
 def ids(*pairings: Pairing) -> set[UUID]:
@@ -133,22 +86,22 @@ async def test_the_identity_is_what_home_sees(house: House) -> None:
 async def test_a_timed_write_is_done_once_and_only_when_announced(house: House) -> None:
     writes, now = house.driver.timed_writes, house.driver.loop.time()
     assert writes.prepare(CLIENT, {"ttl": 10_000, "pid": 7}, now) == 0
-    assert house.put({"value": True}, pid=7) == 0
-    assert house.put({"value": False}, pid=7) == INVALID
-    assert house.put({"value": False}, pid=8) == INVALID
+    assert put(house, {"value": True}, pid=7) == 0
+    assert put(house, {"value": False}, pid=7) == INVALID
+    assert put(house, {"value": False}, pid=8) == INVALID
     assert writes.prepare(CLIENT, {"ttl": 10_000, "pid": 9}, now - 11) == 0
-    assert house.put({"value": False}, pid=9) == INVALID
+    assert put(house, {"value": False}, pid=9) == INVALID
     assert house.calls == [(True, None)]
 
 
 async def test_events_are_for_what_has_them(house: House) -> None:
-    assert house.put({"ev": True}) == 0
+    assert put(house, {"ev": True}) == 0
     assert house.driver.topics == {"2.81": {CLIENT}}
-    assert house.put({"iid": NAME, "ev": True}) == NO_EVENTS
-    assert house.put({"aid": 99, "ev": True}) == NOT_THERE
-    assert house.put({"ev": "no"}) == INVALID
+    assert put(house, {"iid": NAME, "ev": True}) == NO_EVENTS
+    assert put(house, {"aid": 99, "ev": True}) == NOT_THERE
+    assert put(house, {"ev": "no"}) == INVALID
     assert house.driver.topics == {"2.81": {CLIENT}}
-    assert house.put({"ev": False}) == 0
+    assert put(house, {"ev": False}) == 0
     assert house.driver.topics == {}
 
 
@@ -164,3 +117,100 @@ async def test_several_bridges_share_a_store_and_keep_apart(tmp_path: Path) -> N
     assert again.bridge(0).pairings == ()
     assert again.bridge(1).pairings == (FIRST,)
     assert (again.bridge(0).failed_attempts, again.bridge(1).failed_attempts) == (0, 4)
+
+
+class Connection:
+    """Stands for a connection that events are on their way to."""
+
+    def __init__(self) -> None:
+        self.dropped: list[tuple[int, int]] = []
+
+    def drop_event(self, key: tuple[int, int]) -> None:
+        self.dropped.append(key)
+
+
+@pytest.mark.parametrize(
+    ("item", "dropped"),
+    [
+        ({"value": False}, [(LAMP, ON)]),
+        ({"value": 0}, [(LAMP, ON)]),
+        ({"iid": BRIGHTNESS, "value": 70.0}, [(LAMP, BRIGHTNESS)]),
+        pytest.param({"iid": BRIGHTNESS, "value": 0}, [], id="off keeps the brightness"),
+        pytest.param({"iid": BRIGHTNESS, "value": 500}, [], id="not done"),
+        pytest.param({"ev": True}, [], id="nothing written"),
+        pytest.param({"value": False, "ev": True}, [(LAMP, ON)], id="both"),
+    ],
+)
+async def test_what_a_controller_has_just_set_is_dropped_from_its_events(
+    house: House, item: dict[str, Any], dropped: list[tuple[int, int]]
+) -> None:
+    writer, other = Connection(), Connection()
+    house.server.connections.update({CLIENT: writer, ("192.0.2.1", 1): other})
+    put(house, item)
+    assert writer.dropped == dropped
+    assert other.dropped == []
+
+
+async def test_a_write_that_fails_drops_nothing(house: House) -> None:
+    connection = Connection()
+    house.server.connections[CLIENT] = connection
+    house.line_is_there = False
+    # The value that is there is the one that could not be written.
+    assert put(house, {"value": True}) == NO_RESPONSE
+    assert put(house, {"value": True}, pid=1) == INVALID
+    assert connection.dropped == []
+
+
+@pytest.mark.usefixtures("disk_is_full")
+async def test_wrong_codes_that_cannot_be_kept_are_told_in_a_line(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    for count in range(5):
+        house.driver.count_attempts(count + 1)
+    assert said(caplog) == ["the count of wrong setup codes is not kept: no space left"]
+
+
+async def test_reads_are_answered_in_their_order(house: House) -> None:
+    read = house.driver.get_characteristics
+    items = read([f"{LAMP}.{BRIGHTNESS}", "99.1", f"{LAMP}.{ON}"])["characteristics"]
+    assert [(item["iid"], item.get("value")) for item in items] == [
+        (BRIGHTNESS, 40),
+        (1, None),
+        (ON, True),
+    ]
+    for wrong in ("", "2", "2.a", "2.81.1"):
+        with pytest.raises(ValueError, match=r"invalid literal|unpack"):
+            read([wrong])
+
+
+async def test_the_configuration_number_rises_with_the_database_and_not_with_a_restart(
+    house: House, tmp_path: Path
+) -> None:
+    numbers = []
+    for _ in range(2):
+        again = House(Store.open(tmp_path / "state"))
+        await again.driver.listen()
+        numbers.append(again.driver.identity.config_number)
+        await again.driver.close()
+    assert numbers == [2, 2]
+
+
+@pytest.mark.usefixtures("disk_is_full")
+async def test_a_configuration_number_that_cannot_be_kept_stops_nobody(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.driver.listen()
+    await house.driver.close()
+    assert said(caplog) == ["no space left"]
+
+
+async def test_the_network_is_told_of_the_bridge_or_it_is_said_that_it_is_not(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.driver.announce()
+    house.mdns.fails = True
+    await house.driver.announce()
+    house.driver.async_update_advertisement()
+    await until(lambda: house.driver._updating and house.driver._updating.done())
+    assert house.mdns.told == ["registered"]
+    assert said(caplog) == ["Home cannot find the bridge, mDNS fails: no network"]

@@ -139,6 +139,34 @@ def test_a_wrong_proof_is_a_wrong_code_and_ends_the_exchange() -> None:
 
 
 @pytest.mark.parametrize(
+    "m3",
+    [
+        {STATE: b"\x03"},
+        {STATE: b"\x03", PUBLIC_KEY: b"\x02" * 384},
+        {STATE: b"\x03", PROOF: bytes(64)},
+        {STATE: b"\x05", ENCRYPTED: bytes(64)},
+    ],
+)
+def test_an_m3_that_lacks_a_value_is_no_wrong_code_and_ends_the_exchange(
+    m3: dict[bytes, bytes],
+) -> None:
+    begun = exchange()
+    begun.answer({STATE: b"\x01"})
+    with pytest.raises(RefusedError) as refused:
+        begun.answer(m3)
+    assert (refused.value.malformed, refused.value.wrong_code) == (True, False)
+    assert not begun.begun
+
+
+def test_an_m5_that_lacks_its_value_is_malformed() -> None:
+    client = Client()
+    with pytest.raises(RefusedError) as refused:
+        client.exchange.answer({STATE: b"\x05"})
+    assert refused.value.malformed
+    assert not client.exchange.begun
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         {},
