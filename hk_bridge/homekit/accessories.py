@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from pyhap.accessory import Accessory, Bridge
@@ -23,8 +24,6 @@ from hk_bridge.homekit.services import FixedIids, make_service
 from hk_bridge.protocols.products import Product
 
 _NOT_CHARGEABLE: Final = 2
-
-ClientAddress = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +63,11 @@ class _HouseAccessory(Accessory):  # type: ignore[misc] # HAP-python has no type
         }.items():
             service.configure_char(characteristic, value=value)
 
-    def write(
-        self, service: Service, values: Mapping[str, Any], sender: ClientAddress | None
-    ) -> None:
+    def write(self, service: Service, values: Mapping[str, Any]) -> None:
         """Carry out one write to the characteristics of one service, by their names.
 
         Raises LinkError where the device cannot be reached; then nothing has changed.
         """
-        del sender
         if service.display_name == "AccessoryInformation" and values.get("Identify"):
             self.identify()
 
@@ -201,28 +197,20 @@ class LampAccessory(_HouseAccessory):
         """Whether reads are answered; HAP-python asks."""
         return self._reachable()
 
-    def write(
-        self, service: Service, values: Mapping[str, Any], sender: ClientAddress | None
-    ) -> None:
+    def write(self, service: Service, values: Mapping[str, Any]) -> None:
         """Set the lamp by one write; see the base."""
-        super().write(service, values, sender)
+        super().write(service, values)
         if service.display_name != "Lightbulb":
             return
         lamp = self._apply(values.get("On"), values.get("Brightness"))
-        self.show(lamp, values, sender)
+        self.show(lamp, values)
 
-    def show(
-        self,
-        lamp: Lamp,
-        written: Mapping[str, Any] | None = None,
-        sender: ClientAddress | None = None,
-    ) -> None:
+    def show(self, lamp: Lamp, written: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Set both characteristics; tells subscribers of changes.
 
-        A controller is not told what it has just `written` itself, but is told where
-        the lamp made something else of it.
+        Also where the lamp made something else of what was `written`, though it is what
+        it was before: whoever wrote it has to know.
         """
-        written = written or {}
         for characteristic, value in (
             (self._on, lamp.on),
             (self._brightness, lamp.brightness),
@@ -230,8 +218,7 @@ class LampAccessory(_HouseAccessory):
             asked = written.get(characteristic.display_name, value)
             if characteristic.value != value or asked != value:
                 characteristic.value = value
-                told = characteristic.display_name in written and asked == value
-                characteristic.notify(sender if told else None)
+                characteristic.notify()
 
 
 def _show(characteristic: Characteristic, value: float | None) -> None:

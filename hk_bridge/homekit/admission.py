@@ -43,13 +43,15 @@ class Visitor(Generic[Connection]):
     """One connection: where it comes from, and since when nothing came of it.
 
     `since` is the time of its last whole request, or of its beginning: bytes that
-    trickle in are not worth anything.
+    trickle in are not worth anything. `is_known` where a controller has come from the
+    same host before.
     """
 
     connection: Connection
     host: str
     stage: Stage
     since: float
+    is_known: bool = False
 
     def is_worthless(self, now: float) -> bool:
         """Whether nothing can be expected of it any more."""
@@ -60,16 +62,18 @@ class Visitor(Generic[Connection]):
 def makes_room(strangers: Sequence[Visitor[Connection]], now: float) -> Connection | None:
     """The one of these that makes room for a new one; None where all are to stay.
 
-    It is one of which nothing can be expected, or else one of the largest group: of the
-    host that has the most, in the stage that most are in. Whatever a crowd does, it is
-    the crowd that pays. Of these it is the oldest. One that is being paired stays.
+    It is one of which nothing can be expected, or else one of a host from which no
+    controller has come so far, or else one of the largest group: of the host that has the
+    most, in the stage that most are in. Whatever a crowd does, it is the crowd that pays.
+    Of these it is the oldest. One that is being paired stays.
     """
     of_host = Counter(visitor.host for visitor in strangers)
     of_stage = Counter(visitor.stage for visitor in strangers)
 
-    def rank(visitor: Visitor[Connection]) -> tuple[bool, int, int, float]:
+    def rank(visitor: Visitor[Connection]) -> tuple[bool, bool, int, int, float]:
         return (
             not visitor.is_worthless(now),
+            visitor.is_known,
             -of_host[visitor.host],
             -of_stage[visitor.stage],
             visitor.since,

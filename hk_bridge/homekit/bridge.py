@@ -11,14 +11,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pyhap.accessory import get_topic
 from pyhap.accessory_driver import AccessoryDriver
 from pyhap.const import CLIENT_PROP_PERMS, HAP_SERVER_STATUS
 from zeroconf.asyncio import AsyncZeroconf
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError, StoreError
-from hk_bridge.homekit.accessories import ClientAddress, HouseBridge
-from hk_bridge.homekit.database import items_of, read, write
+from hk_bridge.homekit.accessories import HouseBridge
+from hk_bridge.homekit.database import items_of, read, refusal, write
 from hk_bridge.homekit.guard import GuardedServer
 from hk_bridge.homekit.network import BridgeServiceInfo, Network, why_not_listening
 from hk_bridge.homekit.setup_turn import SetupTurn
@@ -27,6 +28,9 @@ from hk_bridge.homekit.timed_writes import TimedWrites
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
+
+#: Host and port; with IPv6 there are two more.
+ClientAddress = tuple[str, int]
 
 #: mDNS goodbyes are a courtesy; shutting down does not wait longer for them.
 _GOODBYE_SECONDS: Final = 1.0
@@ -51,6 +55,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         self._number = number
         self._listening = False
         self._announced: BridgeServiceInfo | None = None
+        self._is_outdated = False
         self._updating: asyncio.Task[None] | None = None
         identity = self.identity
         self.failed_attempts = identity.failed_attempts
@@ -143,9 +148,12 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         self.loop.call_soon(self._close_sessions_of_removed)
 
     def _close_sessions_of_removed(self) -> None:
-        for connection in list(self.http_server.connections.values()):
-            client = connection.handler.client_uuid
-            if client is not None and client not in self.state.paired_clients:
+        for connection in self.http_server.all_connections():
+            handler = connection.handler
+            if (
+                handler.is_encrypted
+                and handler.client_uuid not in self.state.paired_clients
+            ):
                 connection.close()
 
     def _change_pairings(self, change: Callable[[], None]) -> None:
@@ -161,7 +169,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
             self._save_state()
         except StoreError as error:
             state.paired_clients, state.client_properties, state.uuid_to_bytes = before
-            _LOG.error("the pairings stay as they were: %s", error)
+            _complaints.say("pairings", f"the pairings stay as they were: {error}")
             raise
 
     def count_attempts(self, failed: int) -> None:
@@ -198,16 +206,27 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
 
     async def announce(self) -> None:
         """Tell the network by mDNS."""
-        self._announced = BridgeServiceInfo(self.accessory, self.state)
+        announced = BridgeServiceInfo(self.accessory, self.state)
+        self._is_outdated = False
         try:
             await self.advertiser.async_register_service(
-                self._announced, cooperating_responders=True
+                announced, cooperating_responders=True
             )
         except OSError as error:
             _LOG.warning("Home cannot find the bridge, mDNS fails: %s", error.strerror)
+            return
+        self._announced = announced
+        if self._is_outdated:
+            self.async_update_advertisement()
 
     def async_update_advertisement(self) -> None:
-        """Announce what has changed; the base would go back to its own names."""
+        """Announce what has changed; the base would go back to its own names.
+
+        zeroconf takes an update of what is still being announced for a second service.
+        """
+        self._is_outdated = True
+        if self._announced is None:
+            return
         self._announced = BridgeServiceInfo(self.accessory, self.state)
         self._stop_updating()
         self._updating = self.loop.create_task(self._update(self._announced))
@@ -258,13 +277,18 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         """
         items = items_of(chars_query)
         if self._in_time(chars_query, client_addr):
-            results = write(self.accessory, items, client_addr)
+            # First, or a controller would miss what follows from its own write.
+            new = self._subscribe(items, client_addr)
+            results = write(self.accessory, items)
             done = [
                 item
                 for item, result in zip(items, results, strict=True)
                 if result["status"] == HAP_SERVER_STATUS.SUCCESS
             ]
             self._notify(done, client_addr)
+            for item in new:
+                if item not in done:
+                    self._notify([{**item, "ev": False}], client_addr)
             self._drop_echoes(done, client_addr)
         else:
             invalid = HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST
@@ -272,6 +296,20 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         if all(result["status"] == HAP_SERVER_STATUS.SUCCESS for result in results):
             return None
         return {"characteristics": results}
+
+    def _subscribe(
+        self, items: Iterable[Mapping[str, Any]], client: ClientAddress
+    ) -> list[Mapping[str, Any]]:
+        """Subscribe a connection to what it asks for; returns what is new of it."""
+        new = [
+            item
+            for item in items
+            if item.get("ev") is True
+            and not refusal(self.accessory, item)
+            and client not in self.topics.get(get_topic(item["aid"], item["iid"]), ())
+        ]
+        self._notify(new, client)
+        return new
 
     def _drop_echoes(
         self, done: Iterable[Mapping[str, Any]], client: ClientAddress

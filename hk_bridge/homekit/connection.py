@@ -15,7 +15,11 @@ import h11
 from cryptography.exceptions import InvalidTag
 from pyhap.accessory import get_topic
 from pyhap.hap_event import create_hap_event
-from pyhap.hap_protocol import IDLE_CONNECTION_TIMEOUT_SECONDS, HAPServerProtocol
+from pyhap.hap_protocol import (
+    HIGH_WRITE_BUFFER_SIZE,
+    IDLE_CONNECTION_TIMEOUT_SECONDS,
+    HAPServerProtocol,
+)
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.homekit import database
@@ -29,7 +33,7 @@ from hk_bridge.homekit.events import URGENT, EventQueue, Key
 from hk_bridge.homekit.frames import FrameError, Frames
 from hk_bridge.homekit.handler import GuardedHandler, Response, origin
 from hk_bridge.homekit.requests import (
-    MOST_BODY,
+    OF_CONTROLLERS,
     Request,
     RequestReader,
     TooLargeError,
@@ -65,23 +69,44 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         self._reader = RequestReader()
         self.conn = self._reader.http
         self._events = EventQueue()
+        self._is_admitted = False
         self._is_scheduled = False
         self._is_leaving = False
         self._forgotten = 0
         self._held: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
-        self._request_ended = 0.0
+        self.request_ended = 0.0
         self._unfinished_since: float | None = None
 
     # -- coming and going -------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Begin a connection; the base makes an unguarded handler, and any number."""
-        super().connection_made(transport)
-        self.handler = GuardedHandler(self.accessory_driver, self.peername)
-        self.last_activity = self._request_ended = self.loop.time()
+        """Begin a connection.
+
+        The base makes an unguarded handler, and lets a second connection from the same
+        port of the other side, to another address here, take the place of the first.
+        """
+        self.transport = transport
+        peername = transport.get_extra_info("peername")
+        earlier = self.connections.get(peername)
+        if peername is None or (earlier is not None and earlier.local != self.local):
+            self._is_leaving = True
+            transport.abort()
+            return
+        # Room for the largest answer: iOS hangs up where one comes in parts.
+        transport.set_write_buffer_limits(high=HIGH_WRITE_BUFFER_SIZE)
+        self.peername = peername
+        self.connections[peername] = self
+        self.handler = GuardedHandler(self.accessory_driver, peername)
+        self.last_activity = self.request_ended = self.loop.time()
+        self._is_admitted = True
         self._server.admit(self)
+
+    def eof_received(self) -> None:
+        """Hang up soon: asyncio would wait until all that was asked for has been read."""
+        if not self._is_leaving:
+            self._begin_to_leave()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection.
@@ -90,6 +115,8 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         connection that has come from there since.
         """
         del exc
+        if not self._is_admitted:
+            return
         self._server.lost(self)
         self.accessory_driver.turn.end(self.handler)
         if self.connections.get(self.peername, self) is self:
@@ -99,6 +126,12 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         for timer in (self._held, self._stalled, self._leaving):
             if timer is not None:
                 timer.cancel()
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Address and port of this side."""
+        local: tuple[str, int] = self.transport.get_extra_info("sockname")
+        return local
 
     @property
     def host(self) -> str:
@@ -111,15 +144,15 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         """Whether a paired controller holds it, and still may."""
         return self.hap_crypto is not None and not self._is_leaving
 
-    def visitor(self) -> Visitor[GuardedProtocol]:
-        """What admission.py needs to know of a stranger."""
+    def visitor(self, *, is_known: bool) -> Visitor[GuardedProtocol]:
+        """What admission.py needs to know of a stranger; see there."""
         if self._is_leaving:
             stage = Stage.LEAVING
         elif self.accessory_driver.turn.is_with(self.handler):
             stage = Stage.PAIRING
         else:
             stage = Stage.VERIFYING if self.handler.is_verifying else Stage.IDLE
-        return Visitor(self, self.host, stage, self._request_ended)
+        return Visitor(self, self.host, stage, self.request_ended, is_known)
 
     def check_idle(self, now: float) -> None:
         """Hang up on one that has been silent, or half-way through, for too long.
@@ -245,7 +278,7 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
             return
         if not self._reader.needs_more:
             self._schedule()
-        elif self._held is None and self._stalled is None:
+        else:
             self.transport.resume_reading()
 
     def _note_unfinished(self) -> None:
@@ -259,7 +292,7 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
 
     def _answer(self, request: Request) -> None:
         self._unfinished_since = None
-        self._request_ended = self.loop.time()
+        self.request_ended = self.loop.time()
         response = self.handler.dispatch(request.head, request.body)
         if request.head.method == b"HEAD":
             response.body = b""
@@ -286,7 +319,7 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         self.send_response(response)
         if response.shared_key is not None:
             self.hap_crypto = Frames(response.shared_key)
-            self._reader.most_body = MOST_BODY
+            self._reader.limits = OF_CONTROLLERS
             self._server.let_in(self)
         if response.pairing_changed:
             # Only behind the answer: whoever sees it paired before gives up pairing.
@@ -295,12 +328,15 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
             self.close()
 
     def write(self, data: bytes) -> None:
-        """Send; the base logs what it sends, and notes the time by the wall clock."""
+        """Send; the base logs what it sends, and notes the time by the wall clock.
+
+        It also calls writelines, which in Python 3.12 and 3.13 has releases that do not
+        say when a buffer is full, and raises on a connection that is being closed.
+        """
         self.last_activity = self.loop.time()
-        if self.hap_crypto is None:
-            self.transport.write(data)
-        else:
-            self.transport.writelines(self.hap_crypto.encrypt(data))
+        if self.hap_crypto is not None:
+            data = b"".join(self.hap_crypto.encrypt(data))
+        self.transport.write(data)
 
     def pause_writing(self) -> None:
         """Take no more of one that does not read; the base would answer it for ever."""
@@ -336,7 +372,7 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
     def _send_events(self) -> None:
         """Send what is due; the base sends what was true when it was queued."""
         self._event_timer = None
-        if self._is_leaving or self._stalled:
+        if self._stalled or not self.is_verified or self.transport.is_closing():
             return
         topics = self.accessory_driver.topics
         subscribed = [

@@ -24,7 +24,6 @@ from pyhap.service import Service
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError
-from hk_bridge.homekit.accessories import ClientAddress
 from hk_bridge.homekit.events import Key
 
 _LOG = logging.getLogger(__name__)
@@ -87,9 +86,7 @@ def items_of(query: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 # whatever 
     return items
 
 
-def write(
-    bridge: Accessory, items: Sequence[Mapping[str, Any]], client: ClientAddress
-) -> list[Item]:
+def write(bridge: Accessory, items: Sequence[Mapping[str, Any]]) -> list[Item]:
     """Carry out PUT /characteristics: an item of the answer for each of `items`.
 
     What one request writes to one service goes there as one write.
@@ -100,7 +97,7 @@ def write(
         answer: Item = {"aid": item["aid"], "iid": item["iid"]}
         answers.append(answer)
         found = _find(bridge, item["aid"], item["iid"])
-        answer["status"] = _refusal(found, item)
+        answer["status"] = refusal(bridge, item)
         if found is None or "value" not in item or answer["status"]:
             continue
         try:
@@ -110,14 +107,15 @@ def write(
         else:
             writes.setdefault(found.service, []).append((answer, found.display_name, value))
     for service, parts in writes.items():
-        status = _write_service(service, {name: value for _, name, value in parts}, client)
+        status = _write_service(service, {name: value for _, name, value in parts})
         for answer, _, _ in parts:
             answer["status"] = status
     return answers
 
 
-def _refusal(found: Characteristic | None, item: Mapping[str, Any]) -> int:
+def refusal(bridge: Accessory, item: Mapping[str, Any]) -> int:
     """The status of an item that asks for what is not to be had, else 0."""
+    found = _find(bridge, item["aid"], item["iid"])
     if found is None:
         return int(HAP_SERVER_STATUS.RESOURCE_DOES_NOT_EXIST)
     permissions = found.properties[PROP_PERMISSIONS]
@@ -130,12 +128,10 @@ def _refusal(found: Characteristic | None, item: Mapping[str, Any]) -> int:
     return int(HAP_SERVER_STATUS.SUCCESS)
 
 
-def _write_service(
-    service: Service, values: Mapping[str, Any], client: ClientAddress
-) -> int:
+def _write_service(service: Service, values: Mapping[str, Any]) -> int:
     accessory = service.broker
     try:
-        accessory.write(service, values, client)
+        accessory.write(service, values)
     except LinkError as error:
         _complaints.say(
             (accessory.aid, str(error)), f"{accessory.display_name} was not set: {error}"

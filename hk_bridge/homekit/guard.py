@@ -33,6 +33,9 @@ _complaints: Final = Complaints(_LOG)
 
 _SWEEP_SECONDS: Final = 5.0
 
+#: Hosts from which controllers have come that are remembered.
+_MOST_KNOWN: Final = 64
+
 #: asyncio takes the length of the system's queue for the number of connections that it
 #: accepts before others have the loop again. Who does not fit into the queue waits for a
 #: second or more before it tries again.
@@ -52,6 +55,8 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         super().__init__((hosts, port), driver)
         # Every connection that still has a descriptor, in the order of their coming.
         self._open: dict[GuardedProtocol, None] = {}
+        # Hosts from which controllers have come, the latest last.
+        self._known: dict[str, None] = {}
         self._scheduled: deque[GuardedProtocol] = deque()
         self._is_making_room = False
         self._other_errors: Callable[..., object] | None = None
@@ -82,7 +87,7 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         # Another server may have put its own in front; it leads here, and on.
         if self.loop.get_exception_handler() == self._loop_failed:
             self.loop.set_exception_handler(self._other_errors)
-        for connection in list(self._open):
+        for connection in self.all_connections():
             connection.close()
 
     def async_cleanup_connections(self) -> None:
@@ -91,11 +96,15 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         The base looks every five minutes, and by the wall clock.
         """
         now = self.loop.time()
-        for connection in list(self._open):
+        for connection in self.all_connections():
             connection.check_idle(now)
         self._connection_cleanup = self.loop.call_later(
             _SWEEP_SECONDS, self.async_cleanup_connections
         )
+
+    def all_connections(self) -> list[GuardedProtocol]:
+        """Every connection that is still open, in the order of their coming."""
+        return list(self._open)
 
     # -- who stays --------------------------------------------------------------------
 
@@ -114,18 +123,26 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         self._hang_up(leaving or connection)
 
     def _strangers(self) -> list[Visitor[GuardedProtocol]]:
-        return [other.visitor() for other in self._open if not other.is_verified]
+        return [
+            other.visitor(is_known=other.host in self._known)
+            for other in self._open
+            if not other.is_verified
+        ]
 
     def let_in(self, connection: GuardedProtocol) -> None:
         """Take note of one that has been through pair-verify.
 
         Where controllers have too many connections, the longest idle of them ends.
         """
+        self._known.pop(connection.host, None)
+        self._known[connection.host] = None
+        if len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
         verified = [
             other for other in self._open if other.is_verified and other is not connection
         ]
         if len(verified) >= MOST_VERIFIED:
-            leaving = min(verified, key=lambda other: other.last_activity)
+            leaving = min(verified, key=lambda other: other.request_ended)
             _complaints.say(
                 "many", f"controllers have more than {MOST_VERIFIED} connections open"
             )
@@ -143,8 +160,12 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         asyncio would log that a hundred times over, with tracebacks.
         """
         error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES:
-            if not self._is_making_room:  # it is told a hundred times in a row
+        if (
+            "socket" in context
+            and isinstance(error, OSError)
+            and error.errno in _OUT_OF_RESOURCES
+        ):
+            if not self._is_making_room:  # it is told many times in a row
                 self._is_making_room = True
                 loop.call_soon(self._make_room, error)
         elif self._other_errors is not None:

@@ -104,7 +104,7 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
         self.parsed_url = urlparse(self.path)
         self.request_body = body
         path = self.parsed_url.path
-        if path in _PROTECTED and not self.is_encrypted:
+        if path in _PROTECTED and self.client_uuid not in self.state.paired_clients:
             self._refuse(_AUTHORIZATION_REQUIRED, HAP_SERVER_STATUS.INSUFFICIENT_PRIVILEGES)
         elif (name := self.HANDLERS.get(self.command, {}).get(path)) is not None:
             getattr(self, name)()
@@ -245,13 +245,13 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
         if not self.state.is_admin(self.client_uuid):
             raise RefusedError(TlvError.AUTHENTICATION)
         known = self._driver.identity.pairings
-        match pairings.method_of(request):
-            case pairings.ADD:
-                self._add(pairings.added(request, known))
-            case pairings.REMOVE:
-                self._remove(pairings.controller_of(request))
-            case pairings.LIST:
-                return pairings.listing(known)
+        method = pairings.method_of(request)
+        if method == pairings.LIST:
+            return pairings.listing(known)
+        if method == pairings.ADD:
+            self._add(pairings.added(request, known))
+        else:
+            self._remove(pairings.controller_of(request))
         return tlv.answer(1)
 
     def _add(self, pairing: Pairing) -> None:

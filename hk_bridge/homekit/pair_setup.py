@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -20,7 +19,7 @@ from pyhap.hap_crypto import hap_hkdf, pad_tls_nonce
 
 from hk_bridge.homekit import tlv
 from hk_bridge.homekit.srp import SetupServer
-from hk_bridge.homekit.store import Pairing
+from hk_bridge.homekit.store import Pairing, parse_controller_id
 from hk_bridge.homekit.tlv import RefusedError, TlvError, malformed
 
 M1, M3, M5 = 1, 3, 5
@@ -100,7 +99,7 @@ class PairSetup:
             sealed = request[tlv.ENCRYPTED_DATA]
             inner = tlv.decode(cipher.decrypt(pad_tls_nonce(b"PS-Msg05"), sealed, b""))
             controller_id, public_key = inner[tlv.IDENTIFIER], inner[tlv.PUBLIC_KEY]
-            UUID(controller_id.decode())
+            parse_controller_id(controller_id)
             Ed25519PublicKey.from_public_bytes(public_key).verify(
                 inner[tlv.SIGNATURE],
                 _derive(session_key, b"Controller-Sign") + controller_id + public_key,

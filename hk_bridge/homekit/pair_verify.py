@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from pyhap.hap_crypto import hap_hkdf, pad_tls_nonce
 
 from hk_bridge.homekit import tlv
+from hk_bridge.homekit.store import parse_controller_id
 from hk_bridge.homekit.tlv import RefusedError, TlvError, malformed
 
 M1, M3 = 1, 3
@@ -124,7 +125,7 @@ class PairVerify:
                 exchange.cipher.decrypt(pad_tls_nonce(b"PV-Msg03"), sealed, b"")
             )
             controller_id = inner[tlv.IDENTIFIER]
-            controller = UUID(controller_id.decode())
+            controller = parse_controller_id(controller_id)
             key = self._key_of(controller)
             if key is None:
                 raise RefusedError(TlvError.AUTHENTICATION)

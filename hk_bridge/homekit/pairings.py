@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from hk_bridge.homekit import tlv
-from hk_bridge.homekit.store import Pairing
+from hk_bridge.homekit.store import Pairing, parse_controller_id
 from hk_bridge.homekit.tlv import RefusedError, TlvError, malformed
 
 ADD, REMOVE, LIST = 3, 4, 5
@@ -34,7 +34,7 @@ def added(request: Mapping[bytes, bytes], known: Sequence[Pairing]) -> Pairing:
     """The pairing that ADD asks for: a new one, or another rank for a `known` one.
 
     Raises RefusedError where it cannot be read, would replace the key of a known
-    controller, or would be one too many.
+    controller, would leave none that is an admin, or would be one too many.
     """
     key = request.get(tlv.PUBLIC_KEY, b"")
     admin = _RANKS.get(request.get(tlv.PERMISSIONS, b""))
@@ -42,8 +42,11 @@ def added(request: Mapping[bytes, bytes], known: Sequence[Pairing]) -> Pairing:
     if admin is None or len(key) != _KEY_LENGTH:
         raise malformed()
     for pairing in known:
-        if UUID(pairing.controller_id.decode()) == controller:
+        if parse_controller_id(pairing.controller_id) == controller:
             if pairing.public_key != key:
+                raise RefusedError(TlvError.UNKNOWN)
+            if not admin and [p for p in known if p.admin] == [pairing]:
+                # Nobody could change anything any more.
                 raise RefusedError(TlvError.UNKNOWN)
             return Pairing(pairing.controller_id, key, admin)
     if len(known) >= MOST_PAIRINGS:
@@ -54,7 +57,7 @@ def added(request: Mapping[bytes, bytes], known: Sequence[Pairing]) -> Pairing:
 def controller_of(request: Mapping[bytes, bytes]) -> UUID:
     """The controller that ADD or REMOVE is about. Raises RefusedError."""
     try:
-        return UUID(request[tlv.IDENTIFIER].decode("ascii"))
+        return parse_controller_id(request[tlv.IDENTIFIER])
     except (KeyError, ValueError):
         raise malformed() from None
 

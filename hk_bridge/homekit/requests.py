@@ -11,10 +11,22 @@ from typing import Final
 
 import h11
 
-#: Bytes of a request; before pair-verify there are only messages of pairing.
 MOST_HEADERS: Final = 8 * 1024
-MOST_BODY_OF_STRANGER: Final = 4 * 1024
-MOST_BODY: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of a target, beyond which it counts as one of the headers, and of a body."""
+
+    target: int
+    body: int
+
+
+#: Before pair-verify there are only messages of pairing.
+OF_STRANGERS: Final = Limits(0, 4 * 1024)
+
+#: A controller reads all of a large bridge with one target of many ids.
+OF_CONTROLLERS: Final = Limits(32 * 1024, 256 * 1024)
 
 #: What one call does: chunks of a byte each would keep everybody else waiting.
 _STEPS: Final = 32
@@ -35,16 +47,20 @@ class Request:
 class RequestReader:
     """What comes in on one connection; `http` is also what answers are written with.
 
-    `most_body` may change from one request to the next.
+    `limits` may change from one request to the next.
     """
 
     def __init__(self) -> None:
-        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEADERS)
-        self.most_body = MOST_BODY_OF_STRANGER
+        self.limits = OF_STRANGERS
+        self.http = h11.Connection(
+            h11.SERVER, max_incomplete_event_size=MOST_HEADERS + OF_CONTROLLERS.target
+        )
         self._inbox = bytearray()
         self._head: h11.Request | None = None
         self._body = bytearray()
         self._needs_more = True
+        # Bytes of this request, and of what came behind it, that h11 has been given.
+        self._fed = 0
 
     def put(self, data: bytes) -> None:
         """Take what has come."""
@@ -69,11 +85,15 @@ class RequestReader:
         for _ in range(_STEPS):
             event = self.http.next_event()
             if event is h11.NEED_DATA:
+                if self._head is None and self._fed > MOST_HEADERS + self.limits.target:
+                    raise TooLargeError
                 if not self._inbox:
                     self._needs_more = True
                     return None
                 # No more at once, or headers of any length would pass.
-                self.http.receive_data(bytes(self._inbox[:MOST_HEADERS]))
+                part = bytes(self._inbox[:MOST_HEADERS])
+                self.http.receive_data(part)
+                self._fed += len(part)
                 del self._inbox[:MOST_HEADERS]
             elif event is h11.PAUSED:
                 self.http.start_next_cycle()
@@ -85,18 +105,20 @@ class RequestReader:
                 request = Request(self._head, bytes(self._body))
                 self._head = None
                 self._body.clear()
+                self._fed = len(self.http.trailing_data[0])
                 return request
         return None
 
     def _begin(self, head: h11.Request) -> None:
-        size = len(head.target) + sum(len(n) + len(v) + 4 for n, v in head.headers)
+        size = self._fed - len(self.http.trailing_data[0])
+        size -= min(len(head.target), self.limits.target)
         declared = int(dict(head.headers).get(b"content-length", b"0"))
-        if size > MOST_HEADERS or declared > self.most_body:
+        if size > MOST_HEADERS or declared > self.limits.body:
             raise TooLargeError
         self._head = head
 
     def _add(self, data: bytes) -> None:
-        if len(self._body) + len(data) > self.most_body:
+        if len(self._body) + len(data) > self.limits.body:
             raise TooLargeError
         self._body += data
 

@@ -41,6 +41,19 @@ UNADDRESSED_SENSOR: Final = "sensor:"
 _SKIPPED_AIDS: Final = frozenset({7})
 
 
+_CONTROLLER_ID: Final = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def parse_controller_id(data: bytes) -> UUID:
+    """The pairing id of a controller. Raises ValueError for what no controller sends.
+
+    `UUID` alone takes braces, blanks and digits of all alphabets.
+    """
+    if _CONTROLLER_ID.fullmatch(data) is None:
+        raise ValueError("no pairing id")
+    return UUID(data.decode())
+
+
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """A controller: its pairing id as it spells it, its Ed25519 public key, its rank."""
