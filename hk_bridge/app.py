@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from hk_bridge.complaints import Complaints
 from hk_bridge.config import Config, DimmerConfig
 from hk_bridge.errors import DecodeError, StoreError
+from hk_bridge.files import Exposed
 from hk_bridge.homekit.accessories import HouseBridge, Information
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.homekit.network import Network
@@ -59,13 +60,24 @@ def run(config: Config, options: Options, welcome: Callable[[Identity], None]) -
     directory that cannot be used and LinkError for a port that cannot be had.
     """
     with StateLock(options.state_directory) as lock:
-        if lock.were_open:
-            _LOG.warning(
-                "other users could read %s; it is private now. It holds the keys of the "
-                'bridge: if you do not trust them, run "hk-bridge pairing reset"',
-                ", ".join(map(str, lock.were_open)),
-            )
+        _warn_of(lock.exposed)
         asyncio.run(_run_until_signal(App(config, options), welcome))
+
+
+def _warn_of(exposed: Exposed) -> None:
+    """Say what others could or can read: whoever has it can be the bridge."""
+    if exposed.closed:
+        _LOG.warning(
+            "other users could read %s; it is private now. If you do not trust them, stop "
+            "the bridge and run: hk-bridge pairing reset",
+            ", ".join(map(str, exposed.closed)),
+        )
+    if exposed.still_open:
+        _LOG.warning(
+            "other users can read %s, and it cannot be closed to them. Choose another "
+            "place with --state-dir",
+            ", ".join(map(str, exposed.still_open)),
+        )
 
 
 async def _run_until_signal(app: App, welcome: Callable[[Identity], None]) -> None:

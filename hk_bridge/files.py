@@ -126,11 +126,19 @@ class JsonFile(Generic[Value]):
             return None, "its content is not what this program writes"
 
 
-def make_private(directory: Path) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """What others could read until it was closed, and what they still can."""
+
+    closed: tuple[Path, ...] = ()
+    still_open: tuple[Path, ...] = ()
+
+
+def make_private(directory: Path) -> Exposed:
     """Have `directory` and this program's files in it for their owner alone.
 
     Makes it where it is missing. One that holds other things, as a home directory does,
-    is left as open as it is. Returns what others could read until now. Raises OSError.
+    is left as open as it is. Raises OSError.
     """
     directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
     status = directory.stat()
@@ -139,19 +147,21 @@ def make_private(directory: Path) -> tuple[Path, ...]:
     modes = {entry: _FILE_MODE for entry in own if not entry.is_symlink()}
     if len(own) == len(entries) and status.st_uid == os.getuid():
         modes[directory] = _DIRECTORY_MODE
-    closed = tuple(path for path, mode in modes.items() if _close(path, mode))
-    is_open = bool(stat.S_IMODE(status.st_mode) & ~_DIRECTORY_MODE)
-    return closed if own and is_open else ()
+    were_open = [path for path, mode in modes.items() if _is_open(path, mode)]
+    for path in were_open:
+        # Another thread may have renamed it, and another user may own it.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            path.chmod(modes[path])
+    if not own or not stat.S_IMODE(status.st_mode) & ~_DIRECTORY_MODE:
+        return Exposed()
+    # Some file systems have no modes of their own and take any.
+    still_open = tuple(path for path in were_open if _is_open(path, modes[path]))
+    return Exposed(tuple(path for path in were_open if path not in still_open), still_open)
 
 
-def _close(path: Path, mode: int) -> bool:
-    """Whether a path had more than `mode`, and has no more than that now."""
-    # Another thread may have renamed it, and another user may own it.
-    with contextlib.suppress(FileNotFoundError, PermissionError):
-        if stat.S_IMODE(path.stat().st_mode) & ~mode:
-            path.chmod(mode)
-            # Some file systems have no modes of their own and take any.
-            return not stat.S_IMODE(path.stat().st_mode) & ~mode
+def _is_open(path: Path, mode: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return bool(stat.S_IMODE(path.stat().st_mode) & ~mode)
     return False
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from hk_bridge import files
 from hk_bridge.errors import StoreError
-from hk_bridge.files import JsonFile, Loaded
+from hk_bridge.files import Exposed, JsonFile, Loaded
 from tests.fakes.faults import FaultyOs, failing
 
 OLD = {"value": "old"}
@@ -154,25 +155,35 @@ def identity(tmp_path: Path) -> Path:
 def test_what_others_could_read_is_told_once_and_closed(identity: Path) -> None:
     identity.parent.chmod(0o755)
     identity.chmod(0o640)
-    assert set(files.make_private(identity.parent)) == {identity.parent, identity}
+    exposed = files.make_private(identity.parent)
+    assert set(exposed.closed) == {identity.parent, identity}
+    assert exposed.still_open == ()
     assert (mode(identity.parent), mode(identity)) == (0o700, 0o600)
-    assert files.make_private(identity.parent) == ()
+    assert files.make_private(identity.parent) == Exposed()
 
 
 def test_a_file_in_a_directory_that_nobody_else_may_enter_is_closed_and_not_told(
     identity: Path,
 ) -> None:
     identity.chmod(0o644)
-    assert files.make_private(identity.parent) == ()
+    assert files.make_private(identity.parent) == Exposed()
     assert mode(identity) == 0o600
 
 
-def test_nothing_is_told_where_the_file_system_knows_no_modes(
-    identity: Path, monkeypatch: pytest.MonkeyPatch
+def refuses(*_: object) -> None:
+    raise PermissionError(errno.EPERM, "not yours")
+
+
+@pytest.mark.parametrize("chmod", [lambda *_: None, refuses])
+def test_what_cannot_be_closed_is_told_as_well(
+    identity: Path, monkeypatch: pytest.MonkeyPatch, chmod: Callable[..., None]
 ) -> None:
     identity.parent.chmod(0o755)
-    monkeypatch.setattr(Path, "chmod", lambda *_: None)
-    assert files.make_private(identity.parent) == ()
+    identity.chmod(0o644)
+    monkeypatch.setattr(Path, "chmod", chmod)
+    exposed = files.make_private(identity.parent)
+    assert exposed.closed == ()
+    assert set(exposed.still_open) == {identity.parent, identity}
 
 
 def test_short_writes_are_completed(

@@ -70,6 +70,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
             loop=asyncio.get_running_loop(),
             async_zeroconf_instance=zeroconf,
         )
+        self.aio_stop_event = asyncio.Event()
         self.http_server = GuardedServer(network.listen, port, self)
         self._load_state(identity)
 
@@ -195,7 +196,6 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         The base does all of starting in one method, which also prints the setup code
         and leaves tasks behind that nobody owns.
         """
-        self.aio_stop_event = asyncio.Event()
         try:
             await self.http_server.async_start(self.loop)
         except OSError as error:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from hk_bridge.errors import StoreError
-from hk_bridge.files import JsonFile, make_private
+from hk_bridge.files import Exposed, JsonFile, make_private
 from hk_bridge.model import parse_address
 from hk_bridge.protocols.setup_code import new_setup_code, new_setup_id
 
@@ -255,17 +255,17 @@ class Store:
 class StateLock:
     """Holds a state directory for one process; the kernel lets go when that ends.
 
-    `were_open` are the files in it that others could read until the lock was taken.
+    `exposed` is what others could read of it until the lock was taken.
     """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "lock"
-        self.were_open: tuple[Path, ...] = ()
+        self.exposed = Exposed()
 
     def __enter__(self) -> Self:
         """Take the lock, or raise StoreError where another process holds it."""
         try:
-            self.were_open = make_private(self._path.parent)
+            self.exposed = make_private(self._path.parent)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._file = os.fdopen(descriptor, "r+")
         except OSError as error:

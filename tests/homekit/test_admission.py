@@ -150,3 +150,12 @@ def test_in_need_all_go_that_are_in_the_middle_of_nothing(rows: list[Row]) -> No
         for number, row in enumerate(rows)
         if row[1] in {IDLE, LEAVING} or (row[1] is VERIFYING and row[2] > 10)
     ]
+
+
+def test_one_from_a_host_that_a_controller_has_come_from_is_the_last_to_go() -> None:
+    crowd = [Visitor(n, f"host {n}", VERIFYING, NOW - 1) for n in range(15)]
+    home = Visitor(100, "home", IDLE, NOW - 2, is_known=True)
+    assert makes_room([home, *crowd], NOW) == 0
+    assert makes_room([home], NOW) == 100
+    stale = Visitor(101, "home", IDLE, NOW - 11, is_known=True)
+    assert makes_room([*crowd, stale], NOW) == 101

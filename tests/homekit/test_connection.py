@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from hk_bridge.homekit.requests import MOST_BODY
+from hk_bridge.homekit.requests import OF_CONTROLLERS
 from tests.e2e.door.client import (
     PUBLIC_KEY,
     accepted,
@@ -126,9 +126,9 @@ async def test_what_is_too_large_is_413_and_closed(
 
 async def test_a_controller_may_send_more_but_not_without_end(door: House) -> None:
     async with await door.session(door.pair()) as client:
-        answer = await client.put("/characteristics", b" " * MOST_BODY)
+        answer = await client.put("/characteristics", b" " * OF_CONTROLLERS.body)
         assert answer.status == 400
-        client.send(request("PUT", "/characteristics", bytes(MOST_BODY + 1)))
+        client.send(request("PUT", "/characteristics", bytes(OF_CONTROLLERS.body + 1)))
         assert (await client.receive()).status == 413
         assert await closed_by(client) == b""
 
@@ -223,7 +223,7 @@ async def test_a_request_that_is_not_whole_after_30_seconds_is_cut_off(
         clock.forward(1 + SWEEP)
         await swept(door, clock)
         await until(lambda: not door.connections)
-        assert clock.now - connection._request_ended < 45
+        assert clock.now - connection.request_ended < 45
 
 
 async def test_a_frame_that_is_not_whole_after_30_seconds_is_cut_off(

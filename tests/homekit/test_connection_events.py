@@ -192,3 +192,28 @@ async def test_nothing_is_told_to_one_that_is_hung_up_on(
     await until(lambda: not door.connections)
     assert door.driver.topics == {}
     assert await closed_by(phone.client) == b""
+
+
+async def test_who_subscribes_and_writes_at_once_is_told_what_follows(door: House) -> None:
+    async with await door.session(door.pair()) as client:
+        aid, on = LIGHT
+        _, brightness = LEVEL
+        items = [
+            {"aid": aid, "iid": on, "ev": True},
+            {"aid": aid, "iid": brightness, "ev": True, "value": 0},
+        ]
+        answer = await client.put("/characteristics", {"characteristics": items})
+        assert answer.status == 204
+        told = (await client.event()).json["characteristics"]
+        assert {"aid": aid, "iid": on, "value": False} in told
+
+
+async def test_a_subscription_that_came_with_a_write_that_fails_is_none(
+    door: House,
+) -> None:
+    async with await door.session(door.pair()) as client:
+        aid, on = LIGHT
+        items = [{"aid": aid, "iid": on, "ev": True, "value": "nonsense"}]
+        answer = await client.put("/characteristics", {"characteristics": items})
+        assert answer.status == 207
+        assert door.driver.topics == {}

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -36,8 +37,9 @@ class Transport(asyncio.Transport):
         *,
         half_close_fails: bool = False,
         lingers: bool = False,
+        peername: tuple[str, int] | None = ADDRESS,
     ) -> None:
-        super().__init__({"peername": ADDRESS})
+        super().__init__({"peername": peername})
         self._lingers = lingers
         self._protocol = protocol
         self._half_close_fails = half_close_fails
@@ -87,7 +89,7 @@ class Plain(Frames):
 class End:
     """The bridge's end of a connection that no network is behind."""
 
-    def __init__(self, house: House, **faults: bool) -> None:
+    def __init__(self, house: House, **faults: Any) -> None:
         loop = asyncio.get_running_loop()
         self.protocol = GuardedProtocol(loop, house.server)
         self.transport = Transport(self.protocol, **faults)
@@ -96,7 +98,9 @@ class End:
     def verify(self) -> None:
         """Make it a controller's."""
         self.protocol.hap_crypto = Plain(SHARED)
-        self.protocol.handler.is_encrypted = True
+        handler = self.protocol.handler
+        handler.is_encrypted, handler.client_uuid = True, UUID(int=1)
+        handler.state.paired_clients[UUID(int=1)] = bytes(32)
 
     @property
     def answers(self) -> list[int]:
@@ -306,3 +310,24 @@ async def test_what_a_controller_sends_while_it_waits_does_not_overtake(end: End
         end.protocol.data_received(b"".join(controller.encrypt(request("GET", path))))
     await until(lambda: end.transport.reads and len(end.answers) == len(paths))
     assert end.answers == [404, 200, 404, 400]
+
+
+async def test_one_that_has_hung_up_is_told_nothing_and_not_waited_for(
+    house: House, clock: Clock
+) -> None:
+    end = End(house, lingers=True)
+    end.verify()
+    end.protocol.eof_received()
+    assert not end.protocol.is_verified
+    clock.forward(2.1)
+    await until(lambda: end.transport.ended == "aborted")
+
+
+async def test_one_that_was_gone_before_it_was_there_is_forgotten(house: House) -> None:
+    protocol = GuardedProtocol(asyncio.get_running_loop(), house.server)
+    transport = Transport(protocol, peername=None)
+    protocol.connection_made(transport)
+    await until(lambda: transport.ended == "aborted")
+    await asyncio.sleep(0)
+    assert house.server.connections == {}
+    assert house.connections == []

@@ -69,6 +69,7 @@ async def test_plaintext_behind_the_last_message_of_pair_verify_is_never_carried
 async def test_the_network_is_told_of_a_pairing_behind_the_answer(
     door: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await door.driver.announce()
     async with await door.connect() as client:
         setup = Setup(client, door.driver.identity.setup_code)
         accepted(await setup.m1())
@@ -89,12 +90,13 @@ async def test_the_network_is_told_of_a_pairing_behind_the_answer(
         accepted(await setup.m5(Controller()))
         assert said == ["answer", "mDNS"]
         assert not door.driver.turn.is_with(connection.handler)
-        await until(lambda: door.mdns.told == ["updated"])
+        await until(lambda: door.mdns.told == ["registered", "updated"])
 
 
 async def test_a_pairing_that_cannot_be_kept_is_told_to_nobody(
     door: House, request: pytest.FixtureRequest
 ) -> None:
+    await door.driver.announce()
     async with await door.connect() as client:
         setup = Setup(client, door.driver.identity.setup_code)
         accepted(await setup.m1())
@@ -105,12 +107,13 @@ async def test_a_pairing_that_cannot_be_kept_is_told_to_nobody(
         assert door.controllers == set()
         # Another attempt may begin at once.
         accepted(await setup.m1())
-        assert door.mdns.told == []
+        assert door.mdns.told == ["registered"]
 
 
 async def test_a_controller_that_is_removed_is_hung_up_on_and_told_that_it_was(
     door: House,
 ) -> None:
+    await door.driver.announce()
     admin, guest = door.pair(), door.pair(admin=False)
     async with (
         await door.session(admin) as first,
@@ -121,11 +124,11 @@ async def test_a_controller_that_is_removed_is_hung_up_on_and_told_that_it_was(
         accepted(await first.pairings(4, (1, guest.identifier)))
         assert await closed_by(second) == await closed_by(third) == b""
         assert (await first.get("/accessories")).status == 200
-        assert door.mdns.told == []
+        assert door.mdns.told == ["registered"]
         accepted(await first.pairings(4, (1, admin.identifier)))
         assert await closed_by(first) == b""
         assert (await stranger.get("/accessories")).status == 470
-        await until(lambda: door.mdns.told == ["updated"])
+        await until(lambda: door.mdns.told == ["registered", "updated"])
 
 
 # -- answers that are held back -----------------------------------------------------------

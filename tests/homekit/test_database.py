@@ -25,7 +25,6 @@ from hk_bridge.homekit.database import changes, items_of, read, write
 LAMP, SENSOR = 2, 3
 IDENTIFY, ON, BRIGHTNESS = 2, 81, 82
 TEMPERATURE, ACTIVE, HUMIDITY = 33, 35, 49
-CLIENT = ("192.0.2.1", 50000)
 
 DONE, NO_RESPONSE = 0, -70402
 READ_ONLY, WRITE_ONLY, NO_EVENTS = -70404, -70405, -70406
@@ -38,7 +37,7 @@ class House:
     def __init__(self) -> None:
         self.calls: list[tuple[bool | None, int | None]] = []
         self.identified: list[str] = []
-        self.published: list[tuple[int, Any, Any]] = []
+        self.published: list[tuple[int, Any]] = []
         self.lamp = Lamp(on=True, brightness=40)
         self.line_is_there = True
         driver = SimpleNamespace(loader=Loader(), publish=self._publish)
@@ -77,13 +76,13 @@ class House:
         self.lamp = self.lamp.set(on=on, brightness=brightness)
         return self.lamp
 
-    def _publish(self, data: dict[str, Any], sender: Any, _immediate: bool) -> None:
-        self.published.append((data["iid"], data["value"], sender))
+    def _publish(self, data: dict[str, Any], _sender: None, _immediate: bool) -> None:
+        self.published.append((data["iid"], data["value"]))
 
     def write(self, *items: tuple[int, int, Any]) -> list[int]:
         """The status of each item of one request."""
         request = [{"aid": aid, "iid": iid, "value": value} for aid, iid, value in items]
-        answers = write(self.bridge, request, CLIENT)
+        answers = write(self.bridge, request)
         assert [(a["aid"], a["iid"]) for a in answers] == [item[:2] for item in items]
         return [answer["status"] for answer in answers]
 
@@ -196,15 +195,13 @@ def test_a_write_that_fails_keeps_the_old_value_and_tells_nobody(house: House) -
     assert house.published == []
 
 
-def test_the_writer_is_not_told_what_it_wrote_but_what_follows_from_it(
-    house: House,
-) -> None:
+def test_what_changes_is_published_and_what_became_of_a_write_too(house: House) -> None:
     house.write((LAMP, BRIGHTNESS, 70))
-    assert house.published == [(BRIGHTNESS, 70, CLIENT)]
+    assert house.published == [(BRIGHTNESS, 70)]
     house.published.clear()
     house.write((LAMP, BRIGHTNESS, 0))
     # The lamp is off, and its brightness is not what was written.
-    assert house.published == [(ON, False, None), (BRIGHTNESS, 70, None)]
+    assert house.published == [(ON, False), (BRIGHTNESS, 70)]
 
 
 def test_identify_is_passed_on(house: House) -> None:
@@ -253,7 +250,7 @@ def test_a_lamp_that_is_off_is_told_and_is_not_unknown(house: House) -> None:
 def test_events_are_asked_for_with_or_without_a_value(
     house: House, item: dict[str, Any], status: int
 ) -> None:
-    assert write(house.bridge, [item], CLIENT)[0]["status"] == status
+    assert write(house.bridge, [item])[0]["status"] == status
     assert house.calls == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -128,6 +129,9 @@ class Connection:
     def drop_event(self, key: tuple[int, int]) -> None:
         self.dropped.append(key)
 
+    def queue_event(self, data: dict[str, Any], immediate: bool) -> None:
+        """Events are looked at elsewhere."""
+
 
 @pytest.mark.parametrize(
     ("item", "dropped"),
@@ -214,3 +218,19 @@ async def test_the_network_is_told_of_the_bridge_or_it_is_said_that_it_is_not(
     await until(lambda: house.driver._updating and house.driver._updating.done())
     assert house.mdns.told == ["registered"]
     assert said(caplog) == ["Home cannot find the bridge, mDNS fails: no network"]
+
+
+async def test_what_changes_while_the_bridge_is_announced_is_announced_behind_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = house.mdns.async_register_service
+
+    async def slowly(info: object, **options: object) -> None:
+        house.driver.async_update_advertisement()
+        await asyncio.sleep(0)
+        await register(info, **options)
+
+    house.driver.async_update_advertisement()
+    monkeypatch.setattr(house.mdns, "async_register_service", slowly)
+    await house.driver.announce()
+    await until(lambda: house.mdns.told == ["registered", "updated"])

@@ -20,8 +20,8 @@ from hk_bridge.homekit.frames import FrameError, Frames
 from hk_bridge.homekit.pair_setup import PairSetup
 from hk_bridge.homekit.pair_verify import PairVerify
 from hk_bridge.homekit.requests import (
-    MOST_BODY_OF_STRANGER,
     MOST_HEADERS,
+    OF_STRANGERS,
     Request,
     RequestReader,
     TooLargeError,
@@ -143,11 +143,11 @@ class Reading:
         if self.end == "waits":
             assert not self._reader._inbox
             assert len(self._reader.http.trailing_data[0]) <= MOST_HEADERS
-            assert len(self._reader._body) <= MOST_BODY_OF_STRANGER
+            assert len(self._reader._body) <= OF_STRANGERS.body
 
 
 def right(rng: Random) -> fuzz_requests.Right:
-    return fuzz_requests.right(rng, fuzz_requests.OF_STRANGER, MOST_BODY_OF_STRANGER)
+    return fuzz_requests.right(rng, fuzz_requests.OF_STRANGER, OF_STRANGERS.body)
 
 
 def stream(rng: Random) -> bytes:
@@ -178,7 +178,7 @@ def test_requests_are_the_same_in_whatever_pieces_they_come(first: int) -> None:
 def test_no_request_is_larger_than_it_may_be(first: int) -> None:
     for rng in chances("limits", first):
         for request in Reading(pieces(rng, stream(rng))).requests:
-            assert len(request.body) <= MOST_BODY_OF_STRANGER
+            assert len(request.body) <= OF_STRANGERS.body
             headers = sum(len(name) + len(value) for name, value in request.head.headers)
             assert len(request.head.target) + headers <= MOST_HEADERS
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from tests.e2e.door.client import Client, Verify, accepted, state
+from tests.fakes.ports import free_port
 from tests.homekit.house import Clock, House, closed_by, is_connected, strangers, until
 from tests.homekit.visit import said
 
@@ -201,3 +204,43 @@ async def test_a_stranger_that_goes_on_and_on_waits_for_the_others(door: House) 
         server.schedule(Connection(f"{number}", turns))
     await until(lambda: len(turns) >= 20)
     assert turns[:6] == ["greedy", "0", "1", "2", "greedy", "greedy"]
+
+
+async def test_a_crowd_from_everywhere_does_not_push_out_who_comes_from_a_known_host(
+    door: House,
+) -> None:
+    controller = door.pair()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(await door.session(controller, "127.0.1.1"))
+        (slow,) = await strangers(door, stack, 1, "127.0.1.1")
+        for number in range(40):
+            (one,) = await strangers(door, stack, 1, f"127.0.0.{2 + number}")
+            accepted(await Verify(one, controller).m1())
+        assert is_connected(door, slow)
+
+
+async def test_one_port_cannot_hold_two_connections_to_two_addresses(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts, port = ("127.0.0.1", "127.0.0.2"), free_port()
+    monkeypatch.setattr(house.server, "_addr_port", (hosts, port))
+    await house.driver.listen()
+    source = ("127.0.0.1", free_port())
+    streams = [await reused(source, (host, port)) for host in hosts]
+    clients = [Client(*each) for each in streams]
+    assert await closed_by(clients[1]) == b""
+    assert (await clients[0].request("POST", "/identify")).status == 204
+    assert len(house.server.connections) == 1
+    clients[0].close()
+    await house.driver.close()
+
+
+async def reused(source: tuple[str, int], target: tuple[str, int]) -> Any:
+    """Streams from a port that several connections may begin at."""
+    end = socket.socket()
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    end.setblocking(False)
+    end.bind(source)
+    await asyncio.get_running_loop().sock_connect(end, target)
+    return await asyncio.open_connection(sock=end)

@@ -67,7 +67,8 @@ async def test_what_else_fails_in_the_loop_is_passed_on(
     await house.driver.listen()
     loop.call_exception_handler({"message": "other", "exception": OSError(errno.EPERM, "")})
     loop.call_exception_handler({"message": "bare"})
-    loop.call_exception_handler({"message": "full", "exception": OSError(errno.ENFILE, "")})
+    full = {"message": "full", "exception": OSError(errno.ENFILE, "")}
+    loop.call_exception_handler({**full, "socket": None})
     assert told == ["other", "bare"]
     await until(lambda: "nobody can connect" in caplog.text)
     await house.driver.close()
@@ -99,7 +100,9 @@ async def test_where_nobody_is_idle_the_oldest_that_verifies_makes_room(
         for left in (2, 1, 0, 0):
             error = OSError(errno.EMFILE, "Too many open files")
             for _ in range(100):
-                loop.call_exception_handler({"message": "", "exception": error})
+                loop.call_exception_handler(
+                    {"message": "", "exception": error, "socket": None}
+                )
             await asyncio.sleep(0)
             assert len(door.connections) == left
     assert len(said(caplog)) == 1
@@ -146,7 +149,7 @@ async def test_of_two_bridges_in_a_loop_either_may_end_first(
     await houses.pop(first).driver.close()
     (left,) = houses
     error = OSError(errno.EMFILE, "Too many open files")
-    loop.call_exception_handler({"message": "", "exception": error})
+    loop.call_exception_handler({"message": "", "exception": error, "socket": None})
     await asyncio.sleep(0)
     assert "nobody can connect" in caplog.text
     await left.driver.close()

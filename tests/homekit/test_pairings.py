@@ -92,7 +92,24 @@ def test_a_new_controller_has_the_rank_that_it_is_given(
 def test_a_known_controller_with_its_key_gets_another_rank_and_keeps_its_spelling(
     spelling: bytes,
 ) -> None:
-    assert added(add(spelling, KEY, USER), [KNOWN]) == Pairing(ID, KEY, admin=False)
+    other = Pairing(OTHER_ID, OTHER_KEY, admin=True)
+    pairing = added(add(spelling, KEY, USER), [KNOWN, other])
+    assert pairing == Pairing(ID, KEY, admin=False)
+
+
+def test_the_only_admin_stays_one() -> None:
+    guest = Pairing(OTHER_ID, OTHER_KEY, admin=False)
+    error = refusal(lambda: added(add(ID, KEY, USER), [KNOWN, guest]))
+    assert error == (TlvError.UNKNOWN, False)
+    assert added(add(ID, KEY, ADMIN), [KNOWN, guest]) == KNOWN
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [b"{%b}" % ID, b"urn:uuid:" + ID, ID.replace(b"-", b""), ID + b"\n", b"-" * 9 + ID],
+)
+def test_an_id_is_spelt_as_controllers_spell_it(spelling: bytes) -> None:
+    assert refusal(lambda: added(add(spelling, KEY), [])) == MALFORMED
 
 
 @pytest.mark.parametrize("spelling", [ID, ID.lower()])

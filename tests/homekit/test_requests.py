@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import h11
 import pytest
@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hk_bridge.homekit.requests import (
-    MOST_BODY,
-    MOST_BODY_OF_STRANGER,
     MOST_HEADERS,
+    OF_CONTROLLERS,
+    OF_STRANGERS,
+    Limits,
     Request,
     RequestReader,
     TooLargeError,
@@ -24,7 +25,7 @@ POST = b"POST /pair-setup HTTP/1.1\r\nHost: bridge\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 #: For strangers, and for controllers.
-LIMITS = [MOST_BODY_OF_STRANGER, MOST_BODY]
+LIMITS = [OF_STRANGERS, OF_CONTROLLERS]
 
 
 def declared(length: int) -> bytes:
@@ -38,9 +39,9 @@ def chunk(data: bytes) -> bytes:
 class Connection:
     """Reads as a connection does, and says at once that nothing is to be found."""
 
-    def __init__(self, most_body: int = MOST_BODY_OF_STRANGER) -> None:
+    def __init__(self, limits: Limits = OF_STRANGERS) -> None:
         self.reader = RequestReader()
-        self.reader.most_body = most_body
+        self.reader.limits = limits
 
     def take(self) -> Request | None:
         """The next request, however many calls it takes."""
@@ -69,8 +70,8 @@ def drips(data: bytes) -> list[bytes]:
 
 
 def test_the_limits_are_those_of_the_documentation() -> None:
-    assert (MOST_HEADERS, MOST_BODY_OF_STRANGER, MOST_BODY) == (8192, 4096, 262144)
-    assert RequestReader().most_body == MOST_BODY_OF_STRANGER
+    assert (MOST_HEADERS, OF_STRANGERS.body, OF_CONTROLLERS.body) == (8192, 4096, 262144)
+    assert RequestReader().limits == OF_STRANGERS
 
 
 def test_a_request_is_taken_with_its_body() -> None:
@@ -90,31 +91,32 @@ def test_requests_may_come_in_any_pieces(draw: st.DataObject) -> None:
     assert [request.body for request in found] == [b"", b"first", b"second", b"", b""]
 
 
-@pytest.mark.parametrize("most", LIMITS)
-def test_a_body_may_have_as_many_bytes_as_are_allowed(most: int) -> None:
+@pytest.mark.parametrize("limits", LIMITS)
+def test_a_body_may_have_as_many_bytes_as_are_allowed(limits: Limits) -> None:
+    most = limits.body
     body = bytes(most)
     pieces = [declared(most), body[:-1], body[-1:]]
-    assert [request.body for request in Connection(most).requests(pieces)] == [body]
+    assert [request.body for request in Connection(limits).requests(pieces)] == [body]
     halves = chunk(body[: most // 2]) + chunk(body[most // 2 :])
-    (request,) = Connection(most).requests([CHUNKED + halves + b"0\r\n\r\n"])
+    (request,) = Connection(limits).requests([CHUNKED + halves + b"0\r\n\r\n"])
     assert request.body == body
 
 
-@pytest.mark.parametrize("most", LIMITS)
+@pytest.mark.parametrize("limits", LIMITS)
 @pytest.mark.parametrize("more", [1, 10**11, 10**19])
 def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(
-    most: int, more: int
+    limits: Limits, more: int
 ) -> None:
-    connection = Connection(most)
-    connection.reader.put(declared(most + more))
+    connection = Connection(limits)
+    connection.reader.put(declared(limits.body + more))
     with pytest.raises(TooLargeError):
         connection.take()
 
 
-@pytest.mark.parametrize("most", LIMITS)
-def test_chunks_are_refused_as_soon_as_they_are_too_many(most: int) -> None:
-    connection = Connection(most)
-    connection.reader.put(CHUNKED + chunk(bytes(most)))
+@pytest.mark.parametrize("limits", LIMITS)
+def test_chunks_are_refused_as_soon_as_they_are_too_many(limits: Limits) -> None:
+    connection = Connection(limits)
+    connection.reader.put(CHUNKED + chunk(bytes(limits.body)))
     assert connection.take() is None
     connection.reader.put(b"1\r\nx")
     with pytest.raises(TooLargeError):
@@ -130,9 +132,11 @@ def test_chunks_of_a_byte_each_are_too_many_too() -> None:
 def test_the_limit_may_change_between_requests() -> None:
     connection = Connection()
     connection.requests([GET])
-    connection.reader.most_body = MOST_BODY
-    (request,) = connection.requests([declared(MOST_BODY), bytes(MOST_BODY)])
-    assert len(request.body) == MOST_BODY
+    connection.reader.limits = OF_CONTROLLERS
+    (request,) = connection.requests(
+        [declared(OF_CONTROLLERS.body), bytes(OF_CONTROLLERS.body)]
+    )
+    assert len(request.body) == OF_CONTROLLERS.body
 
 
 def head(length: int, name: bytes = b"X", value: bytes = b"x") -> bytes:
@@ -172,15 +176,33 @@ def test_headers_of_8_kib_are_taken_and_more_are_not(make: object, pieces: objec
 def test_headers_without_an_end_are_not_kept() -> None:
     connection = Connection()
     connection.reader.put(GET[:-2] + b"X: " + b"x" * 10**6)
-    with pytest.raises(h11.RemoteProtocolError) as refused:
+    with pytest.raises(TooLargeError):
         connection.take()
-    assert is_too_large(refused.value)
     assert len(connection.reader.http.trailing_data[0]) <= 2 * MOST_HEADERS
+
+
+def get(target: int, fields: int = 0) -> bytes:
+    """A request with a target and header fields of so many bytes."""
+    head = b"GET /" + b"x" * (target - 1) + b" HTTP/1.1\r\nHost: bridge\r\nX: "
+    return head + b"y" * (fields - len(b"Host: bridge\r\nX: \r\n")) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [lambda data: [data], drips])
+def test_a_controller_may_ask_for_all_of_a_large_bridge_at_once(
+    pieces: Callable[[bytes], list[bytes]],
+) -> None:
+    (request,) = Connection(OF_CONTROLLERS).requests(pieces(get(32_000, 8_000)))
+    assert len(request.head.target) == 32_000
+    for data in (get(42_000), get(100, 20_000)):
+        with pytest.raises((TooLargeError, h11.RemoteProtocolError)):
+            Connection(OF_CONTROLLERS).requests(pieces(data))
+    with pytest.raises(TooLargeError):
+        Connection().requests(pieces(get(9_000)))
 
 
 def test_trailers_behind_a_body_are_limited_too() -> None:
     with pytest.raises(h11.RemoteProtocolError) as refused:
-        Connection().requests([CHUNKED + chunk(b"x") + b"0\r\n" + b"X: y\r\n" * 3000])
+        Connection().requests([CHUNKED + chunk(b"x") + b"0\r\n" + b"X: y\r\n" * 9000])
     assert is_too_large(refused.value)
 
 
@@ -267,7 +289,9 @@ def test_what_follows_a_request_is_a_part_of_the_next(more: bytes) -> None:
 
 
 def test_what_is_too_long_for_one_step_is_a_part_as_well() -> None:
-    connection = Connection(MOST_BODY)
-    connection.reader.put(declared(4) + b"body" + declared(MOST_BODY) + bytes(MOST_BODY))
+    connection = Connection(OF_CONTROLLERS)
+    connection.reader.put(
+        declared(4) + b"body" + declared(OF_CONTROLLERS.body) + bytes(OF_CONTROLLERS.body)
+    )
     assert connection.take() is not None
     assert connection.reader.has_part
