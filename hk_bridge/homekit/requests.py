@@ -85,7 +85,7 @@ class RequestReader:
         for _ in range(_STEPS):
             event = self.http.next_event()
             if event is h11.NEED_DATA:
-                if self._head is None and self._fed > MOST_HEADERS + self.limits.target:
+                if self._head is None and self._is_too_long():
                     raise TooLargeError
                 if not self._inbox:
                     self._needs_more = True
@@ -108,6 +108,12 @@ class RequestReader:
                 self._fed = len(self.http.trailing_data[0])
                 return request
         return None
+
+    def _is_too_long(self) -> bool:
+        """Whether headers that are not whole yet are too many already."""
+        begun = self.http.trailing_data[0]
+        line = begun.find(b"\n") + 1 or len(begun)
+        return len(begun) - min(line, self.limits.target) > MOST_HEADERS
 
     def _begin(self, head: h11.Request) -> None:
         size = self._fed - len(self.http.trailing_data[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -207,3 +208,14 @@ async def strangers(
 
 def is_connected(house: House, client: Client) -> bool:
     return house.connection_of(client) is not None
+
+
+async def reused(source: tuple[str, int], target: tuple[str, int]) -> Any:
+    """Streams from a port that several connections may begin at."""
+    end = socket.socket()
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    end.setblocking(False)
+    end.bind(source)
+    await asyncio.get_running_loop().sock_connect(end, target)
+    return await asyncio.open_connection(sock=end)

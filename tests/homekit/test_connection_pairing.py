@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import struct
@@ -28,7 +27,8 @@ from tests.e2e.door.client import (
     state,
     tlv,
 )
-from tests.homekit.house import LAMP, ON, Clock, House, closed_by, until
+from tests.fakes.ports import free_port
+from tests.homekit.house import LAMP, ON, Clock, House, closed_by, reused, until
 from tests.homekit.visit import said
 
 GET = request("GET", "/accessories")
@@ -201,7 +201,9 @@ async def test_the_turn_ends_with_its_connection(door: House) -> None:
 async def test_one_that_is_gone_takes_nothing_from_the_next_one_of_its_address(
     door: House, clock: Clock
 ) -> None:
-    client = await door.connect()
+    source, target = ("127.0.0.1", free_port()), ("127.0.0.1", door.port)
+    client = Client(*await reused(source, target))
+    await until(lambda: door.connection_of(client))
     await wrong_code(door, client)
     # Not noticed yet: nothing is read while the answer is held back.
     client._writer.get_extra_info("socket").setsockopt(
@@ -210,8 +212,7 @@ async def test_one_that_is_gone_takes_nothing_from_the_next_one_of_its_address(
     client.abort()
     with contextlib.suppress(ConnectionError):
         await client._writer.wait_closed()
-    streams = asyncio.open_connection("127.0.0.1", door.port, local_addr=client.address)
-    async with Client(*await streams) as successor:
+    async with Client(*await reused(source, target)) as successor:
         await until(lambda: len(door.connections) == 2)
         door.driver.async_subscribe_client_topic(successor.address, "2.81")
         prepare, claim = door.driver.timed_writes.prepare, door.driver.timed_writes.claim

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,7 +9,15 @@ import pytest
 
 from tests.e2e.door.client import Client, Verify, accepted, state
 from tests.fakes.ports import free_port
-from tests.homekit.house import Clock, House, closed_by, is_connected, strangers, until
+from tests.homekit.house import (
+    Clock,
+    House,
+    closed_by,
+    is_connected,
+    reused,
+    strangers,
+    until,
+)
 from tests.homekit.visit import said
 
 STRANGERS, VERIFIED = 16, 48
@@ -233,14 +239,3 @@ async def test_one_port_cannot_hold_two_connections_to_two_addresses(
     assert len(house.server.connections) == 1
     clients[0].close()
     await house.driver.close()
-
-
-async def reused(source: tuple[str, int], target: tuple[str, int]) -> Any:
-    """Streams from a port that several connections may begin at."""
-    end = socket.socket()
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    end.setblocking(False)
-    end.bind(source)
-    await asyncio.get_running_loop().sock_connect(end, target)
-    return await asyncio.open_connection(sock=end)
