@@ -1,7 +1,8 @@
-"""One connection: how much may come of it, in what time, and what it is told.
+"""One connection: how much may come of it, and in what time.
 
 A subclass of HAP-python's protocol, which takes anything of any size for as long as it
-likes to come. handler.py has what is answered, guard.py who may stay connected.
+likes to come. outgoing.py has how it is told and how it ends, handler.py what is
+answered, guard.py who may stay connected.
 """
 
 from __future__ import annotations
@@ -9,29 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import h11
 from cryptography.exceptions import InvalidTag
-from pyhap.accessory import get_topic
-from pyhap.hap_event import create_hap_event
-from pyhap.hap_protocol import (
-    HIGH_WRITE_BUFFER_SIZE,
-    IDLE_CONNECTION_TIMEOUT_SECONDS,
-    HAPServerProtocol,
-)
+from pyhap.hap_protocol import HIGH_WRITE_BUFFER_SIZE, IDLE_CONNECTION_TIMEOUT_SECONDS
 
 from hk_bridge.complaints import Complaints
-from hk_bridge.homekit import database
 from hk_bridge.homekit.admission import (
     IDLE_STRANGER_SECONDS,
     UNFINISHED_SECONDS,
     Stage,
     Visitor,
 )
-from hk_bridge.homekit.events import URGENT, EventQueue, Key
 from hk_bridge.homekit.frames import FrameError, Frames
 from hk_bridge.homekit.handler import GuardedHandler, Response, origin
+from hk_bridge.homekit.outgoing import OutgoingProtocol
 from hk_bridge.homekit.requests import (
     OF_CONTROLLERS,
     Request,
@@ -46,36 +40,26 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
 
-#: What is read and forgotten after the last answer, and for how long: closing at once
-#: would reset the connection, and the answer might never be seen.
+#: Bytes that are read and forgotten after the last answer: closing at once would reset
+#: the connection, and the answer might never be seen.
 _MOST_FORGOTTEN: Final = 1024 * 1024
-_LEAVING_SECONDS: Final = 2.0
-
-#: One that reads nothing of what it has asked for is gone.
-_STALLED_SECONDS: Final = 30.0
 
 _TOO_LARGE: Final = (413, "Content Too Large")
 _BAD_REQUEST: Final = (400, "Bad Request")
 
 
-class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has no types
+class GuardedProtocol(OutgoingProtocol):
     """One connection."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, server: GuardedServer) -> None:
         super().__init__(loop, server.connections, server.accessory_handler)
-        self.hap_crypto: Frames | None = None
-        self._event_timer: asyncio.TimerHandle | None = None
         self._server = server
         self._reader = RequestReader()
         self.conn = self._reader.http
-        self._events = EventQueue()
         self._is_admitted = False
         self._is_scheduled = False
-        self._is_leaving = False
         self._forgotten = 0
         self._held: asyncio.TimerHandle | None = None
-        self._stalled: asyncio.TimerHandle | None = None
-        self._leaving: asyncio.TimerHandle | None = None
         self.request_ended = 0.0
         self._unfinished_since: float | None = None
 
@@ -139,11 +123,6 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         host: str = self.peername[0]
         return host
 
-    @property
-    def is_verified(self) -> bool:
-        """Whether a paired controller holds it, and still may."""
-        return self.hap_crypto is not None and not self._is_leaving
-
     def visitor(self, *, is_known: bool) -> Visitor[GuardedProtocol]:
         """What admission.py needs to know of a stranger; see there."""
         if self._is_leaving:
@@ -166,29 +145,6 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
             and now - self._unfinished_since > UNFINISHED_SECONDS
         ) or now - self.last_activity > patience:
             self.close()
-
-    def close(self) -> None:
-        """Hang up once what has been said is out; the base would wait without end."""
-        if not self._is_leaving:
-            self._begin_to_leave()
-        self.transport.close()
-
-    def abort(self) -> None:
-        """Hang up at once."""
-        self._withdraw()
-        self.transport.abort()
-
-    def _withdraw(self) -> None:
-        """Answer nothing more, and tell of nothing more."""
-        self._is_leaving = True
-        if self.connections.get(self.peername) is self:
-            del self.connections[self.peername]
-        if self._event_timer is not None:
-            self._event_timer.cancel()
-
-    def _begin_to_leave(self) -> None:
-        self._withdraw()
-        self._leaving = self.loop.call_later(_LEAVING_SECONDS, self.transport.abort)
 
     def _refuse_size(self) -> None:
         _complaints.say("size", f"{self.host} sent far too large a request")
@@ -327,58 +283,8 @@ class GuardedProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python has
         if self.conn.our_state is h11.MUST_CLOSE:
             self.close()
 
-    def write(self, data: bytes) -> None:
-        """Send; the base logs what it sends, and notes the time by the wall clock.
-
-        It also calls writelines, which in Python 3.12 and 3.13 has releases that do not
-        say when a buffer is full, and raises on a connection that is being closed.
-        """
-        self.last_activity = self.loop.time()
-        if self.hap_crypto is not None:
-            data = b"".join(self.hap_crypto.encrypt(data))
-        self.transport.write(data)
-
-    def pause_writing(self) -> None:
-        """Take no more of one that does not read; the base would answer it for ever."""
-        self.transport.pause_reading()
-        self._stalled = self.loop.call_later(_STALLED_SECONDS, self.abort)
-
     def resume_writing(self) -> None:
         """Go on with one that reads again."""
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+        super().resume_writing()
         if not self._is_leaving:
-            self._send_events()
             self._schedule()
-
-    # -- events -----------------------------------------------------------------------
-
-    def queue_event(self, data: dict[str, Any], immediate: bool) -> None:  # noqa: FBT001 # HAP-python's
-        """Tell of a change when it is due; the base holds each back half a second."""
-        aid, iid = data["aid"], data["iid"]
-        characteristic = self.accessory_driver.accessory.get_characteristic(aid, iid)
-        urgent = immediate or characteristic.display_name in URGENT
-        due = self._events.put((aid, iid), urgent=urgent, now=self.loop.time())
-        if self._event_timer is None or due < self._event_timer.when():
-            if self._event_timer is not None:
-                self._event_timer.cancel()
-            self._event_timer = self.loop.call_at(due, self._send_events)
-
-    def drop_event(self, key: Key) -> None:
-        """Do not tell of a value that this controller has just set itself."""
-        self._events.drop(key)
-
-    def _send_events(self) -> None:
-        """Send what is due; the base sends what was true when it was queued."""
-        self._event_timer = None
-        if self._stalled or not self.is_verified or self.transport.is_closing():
-            return
-        topics = self.accessory_driver.topics
-        subscribed = [
-            key
-            for key in self._events.take(self.loop.time())
-            if self.peername in topics.get(get_topic(*key), ())
-        ]
-        if changes := database.changes(self.accessory_driver.accessory, subscribed):
-            self.write(create_hap_event(changes))

@@ -13,7 +13,7 @@ import pytest
 from aiohomekit.controller.ip import IpController, IpPairing
 
 from hk_bridge import app
-from hk_bridge.homekit import connection, events
+from hk_bridge.homekit import connection, events, outgoing
 from tests.e2e.conftest import (
     LOOPBACK,
     ROOM_1,
@@ -432,7 +432,7 @@ def stalled(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 async def test_who_does_not_read_disturbs_nobody_and_is_hung_up_on(
     house: House, stalled: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_STALLED_SECONDS", 1.0)
+    monkeypatch.setattr(outgoing, "_STALLED_SECONDS", 1.0)
     watcher, writer = await house.session(ON), await house.session()
     deaf = await Deaf.connect(house, ON)
     await deaf.ask(until=stalled)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hk_bridge.homekit import admission, connection, guard, setup_turn
+from hk_bridge.homekit import admission, connection, guard, outgoing, setup_turn
 from tests.e2e.conftest import Bridge, until_async
 from tests.e2e.door.client import (
     BUSY,
@@ -33,7 +33,7 @@ async def hasty(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> Bridge:
     """A running bridge that waits for nobody for long."""
     for module, name in (
         (connection, "UNFINISHED_SECONDS"),
-        (connection, "_STALLED_SECONDS"),
+        (outgoing, "_STALLED_SECONDS"),
         (setup_turn, "_PATIENCE_SECONDS"),
     ):
         monkeypatch.setattr(module, name, SHORT)
