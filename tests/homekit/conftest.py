@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from hk_bridge.complaints import Complaints
 from hk_bridge.errors import StoreError
-from hk_bridge.homekit import bridge, connection, database, guard, handler
 from hk_bridge.homekit.store import Store
 from tests.homekit.house import Clock, House
-
-
-@pytest.fixture(autouse=True)
-def _nothing_was_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each test hear its complaints, whatever others have said this minute."""
-    for module in (bridge, connection, database, guard, handler):
-        logger = logging.getLogger(module.__name__)
-        monkeypatch.setattr(module, "_complaints", Complaints(logger))
 
 
 @pytest.fixture
