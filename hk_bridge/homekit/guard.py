@@ -207,6 +207,15 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
             self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
+        """Let one stranger go on, who is still there.
+
+        More may come and be hung up on in each turn than one: passing over those keeps
+        the queue as short as the number of strangers.
+        """
+        while self._scheduled and self._scheduled[0].is_gone:
+            self._scheduled.popleft()
+        if not self._scheduled:
+            return
         connection = self._scheduled.popleft()
         if self._scheduled:
             self.loop.call_soon(self._go_on)

@@ -50,6 +50,11 @@ class OutgoingProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python ha
         """Whether a paired controller holds it, and still may."""
         return self.hap_crypto is not None and not self._is_leaving
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has been hung up on, or is about to be."""
+        return bool(self.transport.is_closing())
+
     # -- the end ----------------------------------------------------------------------
 
     def close(self) -> None:

@@ -159,6 +159,8 @@ async def test_of_too_many_controllers_the_longest_idle_makes_room(
 class Connection:
     """Takes note of its turns."""
 
+    is_gone = False
+
     def __init__(self, name: str, turns: list[str], *, is_verified: bool = False) -> None:
         self.name, self.is_verified = name, is_verified
         self._turns = turns
@@ -223,6 +225,23 @@ async def test_a_crowd_from_everywhere_does_not_push_out_who_comes_from_a_known_
             (one,) = await strangers(door, stack, 1, f"127.0.0.{2 + number}")
             accepted(await Verify(one, controller).m1())
         assert is_connected(door, slow)
+
+
+async def test_a_crowd_that_is_hung_up_on_leaves_no_queue_behind(door: House) -> None:
+    class Gone:
+        """Was scheduled, and is not there any more."""
+
+        is_verified, is_gone = False, True
+
+        def proceed(self) -> None:
+            raise AssertionError("not to be waited for")
+
+    async with await door.connect() as client:
+        gone: Any = Gone()
+        for _ in range(10_000):
+            door.server.schedule(gone)
+        assert (await client.get("/accessories")).status == 470
+        assert not door.server._scheduled
 
 
 async def test_one_port_cannot_hold_two_connections_to_two_addresses(
