@@ -1,6 +1,6 @@
-"""One JSON file that survives power cuts: written atomically, its copy beside it.
+"""Files that survive power cuts: replaced in one step, and state with a copy beside it.
 
-The order of a save is what keeps it safe at every instant: two temporary files are
+The order of a save of state is what keeps it safe at every instant: two temporary files are
 written and flushed to the disk, then one is renamed over the copy and one over the file.
 So both are whole at any time, and they differ by at most the save that was under way.
 """
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
+import shutil
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -24,8 +26,15 @@ Value = TypeVar("Value")
 
 _FILE_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
+_MODE_BY_UMASK: Final = 0o666
 #: How the names of all files in a state directory begin.
-_OWN_FILES: Final = ("homekit.json", "devices.json", "devices-simulated.json", "lock")
+_OWN_FILES: Final = (
+    "homekit.json",
+    "devices.json",
+    "devices-simulated.json",
+    "lock",
+    "bridge.sock",
+)
 _MOST_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -165,6 +174,59 @@ def _is_open(path: Path, mode: int) -> bool:
     return False
 
 
+def replace(path: Path, data: bytes, old: bytes | None) -> bool:
+    """Put `data` into the file at `path`, no symlink, which must still hold `old`.
+
+    None is for a file that is not there, and still must not be. One that is there keeps
+    its owner, mode and access list. False, with nothing done, where something else stands
+    there now, or another call for this directory is under way: then read the file again.
+    Raises OSError, also where this user may not write the file itself.
+    """
+    # A name that nobody gives to a file of his own: what has it is swept away.
+    temporary = path.with_name(f".{path.name}.new")
+    with _alone_in(path.parent) as alone:
+        if not alone or not _holds(path, old):
+            return False
+        try:
+            if old is None:
+                _write(temporary, data, mode=_MODE_BY_UMASK)
+            else:
+                _write(temporary, data, like=path)
+            if not _holds(path, old):
+                return False
+            os.replace(temporary, path)  # noqa: PTH105 # as the other steps are calls of os
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        _sync_directory(path.parent)
+    return True
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[bool]:
+    """Whether nobody else is in this block for `directory`, nor comes into it now."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _holds(path: Path, old: bytes | None) -> bool:
+    """Whether `old` is all that stands in a file; None: whether there is no such file."""
+    try:
+        # To write, although it is only read: what may not be written is not replaced.
+        with path.open("r+b") as file:
+            return old is not None and file.read(len(old) + 1) == old
+    except FileNotFoundError:
+        return old is None
+
+
 def _replace_all(paths: Sequence[Path], data: bytes) -> None:
     """Put `data` into all `paths`: only when all of it is on the disk, any is renamed."""
     temporaries = [path.with_name(path.name + ".new") for path in paths]
@@ -181,18 +243,33 @@ def _replace_all(paths: Sequence[Path], data: bytes) -> None:
     _sync_directory(paths[0].parent)
 
 
-def _write(path: Path, data: bytes) -> None:
-    """A new file with `data`, flushed to the disk."""
+def _write(
+    path: Path, data: bytes, mode: int = _FILE_MODE, like: Path | None = None
+) -> None:
+    """A new file with `data`, flushed to the disk, as accessible as `like` if given."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
+        if like is not None:
+            _dress(descriptor, path, like)
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _dress(descriptor: int, path: Path, like: Path) -> None:
+    """Give the new file at `path` the owner, the mode and the access list of `like`."""
+    new, old = os.fstat(descriptor), like.stat()
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    # Access lists are extended attributes, and not every file system has such things.
+    with contextlib.suppress(OSError):
+        shutil.copystat(like, path)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
 def _sync_directory(directory: Path) -> None:

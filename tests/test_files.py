@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -377,3 +378,147 @@ def test_content_that_must_not_be_used_is_not_taken_for_damage(
 
     with pytest.raises(StoreError, match=r"^not this one$"):
         JsonFile(saved.path, refuse).load()
+
+
+# -- any file, replaced in one step -------------------------------------------------------
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    """A file that says "old", alone in its directory."""
+    path = tmp_path / "house" / "text"
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    return path
+
+
+def test_a_file_is_replaced_while_it_holds_what_was_read(text: Path) -> None:
+    assert files.replace(text, b"new", b"old")
+    assert contents(text.parent) == {"text": b"new"}
+    assert files.replace(text, b"", b"new")
+    assert contents(text.parent) == {"text": b""}
+    assert files.replace(text, b"newer", b"")
+    assert contents(text.parent) == {"text": b"newer"}
+
+
+def test_a_file_is_made_while_there_is_none(tmp_path: Path) -> None:
+    assert files.replace(tmp_path / "text", b"new", None)
+    assert contents(tmp_path) == {"text": b"new"}
+
+
+@pytest.mark.parametrize("old", [b"", b"ol", b"old ", b"Old", None])
+def test_a_file_that_holds_something_else_is_left_alone(
+    text: Path, old: bytes | None
+) -> None:
+    assert not files.replace(text, b"new", old)
+    assert contents(text.parent) == {"text": b"old"}
+
+
+def test_a_file_that_is_gone_is_not_made_again(text: Path) -> None:
+    text.unlink()
+    assert not files.replace(text, b"new", b"old")
+    assert contents(text.parent) == {}
+
+
+def test_the_new_content_is_on_the_disk_before_the_rename_and_the_folder_after_it(
+    text: Path, faulty_os: FaultyOs
+) -> None:
+    names: dict[int, str] = {}
+    calls: list[str] = []
+
+    def open_(path: Path, *args: int) -> int:
+        descriptor = os.open(path, *args)
+        names[descriptor] = path.name
+        return descriptor
+
+    def fsync(descriptor: int) -> None:
+        calls.append(f"fsync {names[descriptor]}")
+        os.fsync(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        assert source.read_bytes() == b"new"
+        calls.append(f"replace {target.name} by {source.name}")
+        source.replace(target)
+
+    faulty_os.open, faulty_os.fsync, faulty_os.replace = open_, fsync, rename
+    assert files.replace(text, b"new", b"old")
+    assert calls == ["fsync .text.new", "replace text by .text.new", "fsync house"]
+
+
+def test_the_new_content_is_never_more_open_than_the_old_one(
+    text: Path, faulty_os: FaultyOs
+) -> None:
+    text.chmod(0o640)
+    modes: list[int] = []
+
+    def write(descriptor: int, data: bytes) -> int:
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return os.write(descriptor, data)
+
+    faulty_os.write = write
+    assert files.replace(text, b"new", b"old")
+    assert (modes, mode(text)) == ([0o640], 0o640)
+
+
+def test_attributes_such_as_access_lists_are_kept_and_the_time_is_not(text: Path) -> None:
+    try:
+        os.setxattr(text, "user.note", b"mine")
+    except OSError:
+        pytest.skip("this file system has no attributes")
+    os.utime(text, (0, 0))
+    assert files.replace(text, b"new", b"old")
+    assert os.getxattr(text, "user.note") == b"mine"
+    assert text.stat().st_mtime > 0
+
+
+def test_the_mode_is_kept_where_attributes_cannot_be(
+    text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(shutil, "copystat", refuse)
+    text.chmod(0o664)
+    assert files.replace(text, b"new", b"old")
+    assert mode(text) == 0o664
+
+
+def test_rests_of_a_replacement_that_was_cut_off_are_swept_and_other_files_are_not(
+    text: Path,
+) -> None:
+    text.with_name(".text.new").write_text("ne")
+    text.with_name("text.new").write_text("somebody's own")
+    assert files.replace(text, b"new", b"old")
+    assert contents(text.parent) == {"text": b"new", "text.new": b"somebody's own"}
+
+
+def test_one_replacement_in_a_directory_is_under_way_at_a_time(
+    text: Path, faulty_os: FaultyOs
+) -> None:
+    second: list[bool] = []
+
+    def fsync(descriptor: int) -> None:
+        if not second:
+            second.append(files.replace(text, b"newer", b"old"))
+        os.fsync(descriptor)
+
+    faulty_os.fsync = fsync
+    assert files.replace(text, b"new", b"old")
+    assert second == [False]
+    assert contents(text.parent) == {"text": b"new"}
+    assert files.replace(text, b"newer", b"new")
+
+
+def test_no_descriptor_is_left_open_by_a_replacement(
+    text: Path, faulty_os: FaultyOs
+) -> None:
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208 # a Path would have one open
+    for call in ("open", "write", "fsync", "replace"):
+        setattr(faulty_os, call, failing(getattr(os, call), 2 if call == "open" else 1))
+        with pytest.raises(OSError, match="No space left"):
+            files.replace(text, b"new", b"old")
+        setattr(faulty_os, call, getattr(os, call))
+    assert not files.replace(text, b"new", b"other")
+    assert files.replace(text, b"new", b"old")
+    assert len(os.listdir("/proc/self/fd")) == len(before)  # noqa: PTH208 # as above
+    assert contents(text.parent) == {"text": b"new"}

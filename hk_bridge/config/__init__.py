@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from hk_bridge.config.append import add, appended
 from hk_bridge.config.model import (
+    BluetoothConfig,
     BridgeConfig,
     ChannelConfig,
     Config,
@@ -12,11 +14,14 @@ from hk_bridge.config.model import (
 from hk_bridge.config.reader import json_schema, load, parse
 
 __all__ = [
+    "BluetoothConfig",
     "BridgeConfig",
     "ChannelConfig",
     "Config",
     "DimmerConfig",
     "SensorConfig",
+    "add",
+    "appended",
     "json_schema",
     "load",
     "parse",

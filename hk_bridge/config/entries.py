@@ -8,7 +8,15 @@ from typing import get_args
 
 from hk_bridge.config.lines import Path, Positions
 from hk_bridge.config.messages import written
-from hk_bridge.config.schema import Bridge, Channel, ConfigFile, Dimmer, Part, Sensor
+from hk_bridge.config.schema import (
+    Bluetooth,
+    Bridge,
+    Channel,
+    ConfigFile,
+    Dimmer,
+    Part,
+    Sensor,
+)
 
 #: Every spelling of "accessory" that the schema has.
 _PARTS: dict[object, type[Part]] = {
@@ -54,6 +62,7 @@ class House:
     positions: Positions
     file: Entry
     bridge: Entry
+    bluetooth: Entry
     sensors: tuple[Entry, ...]
     dimmers: tuple[Entry, ...]
     lamps: tuple[Entry, ...]
@@ -61,7 +70,14 @@ class House:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """Every object."""
-        return (self.file, self.bridge, *self.sensors, *self.dimmers, *self.lamps)
+        return (
+            self.file,
+            self.bridge,
+            self.bluetooth,
+            *self.sensors,
+            *self.dimmers,
+            *self.lamps,
+        )
 
     def offset(self, entry: Entry) -> int:
         """Where an object begins, to sort by."""
@@ -92,6 +108,7 @@ def house(document: object, positions: Positions, broken: Collection[Path]) -> H
         positions=positions,
         file=file,
         bridge=entry(("bridge",), Bridge, file.values.get("bridge")),
+        bluetooth=entry(("bluetooth",), Bluetooth, file.values.get("bluetooth")),
         sensors=tuple(each for each in accessories if each.part is Sensor),
         dimmers=dimmers,
         lamps=tuple(

@@ -6,6 +6,7 @@ shows and what messages.py says. "writeOnly" marks a secret: its value is never 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -20,6 +21,8 @@ REFUSED = "refused"
 TRIVIAL_CODE = "trivial_code"
 
 _SIX_BYTES = "^[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})$"
+#: As BlueZ names adapters: the number has 16 bits, and no zeros before it.
+_ADAPTER_NAME = "hci(?:0|[1-9][0-9]{0,4})"
 _NO_CONTROL = "[^\\u0000-\\u001f\\u007f-\\u009f]*"
 
 T = TypeVar("T")
@@ -60,6 +63,10 @@ def _address(value: str) -> str:
     return address
 
 
+def _adapter(value: str) -> str:
+    return value if re.fullmatch(_ADAPTER_NAME, value) else _address(value)
+
+
 def _pin(value: str) -> str:
     code = parse_setup_code(value)
     if code is None:
@@ -97,6 +104,17 @@ Address = Annotated[
         json_schema_extra={
             "pattern": _SIX_BYTES,
             "errorMessage": "allowed is a Bluetooth address such as 4C:64:A8:D0:AE:65",
+        }
+    ),
+]
+Adapter = Annotated[
+    str,
+    AfterValidator(_adapter),
+    Field(
+        json_schema_extra={
+            "pattern": f"^{_ADAPTER_NAME}$|{_SIX_BYTES}",
+            "errorMessage": "allowed is the name of an adapter such as hci0, or its own "
+            "Bluetooth address such as 00:1A:7D:DA:71:13",
         }
     ),
 ]

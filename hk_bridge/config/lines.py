@@ -14,7 +14,8 @@ Path: TypeAlias = tuple[str | int, ...]
 #: What Python's parser takes for a number although JSON has no such thing.
 NO_JSON_NUMBERS = frozenset(["NaN", "Infinity", "-Infinity"])
 
-_WORD = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s"{}\[\],:]+')
+#: Every text, bracket, comma and colon of a JSON document, and what stands between.
+WORD = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s"{}\[\],:]+')
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Positions:
         self._root = _Place(0)
         self._places: list[_Place] = []
         self._keys: list[str | int | None] = []
-        for match in _WORD.finditer(text):
+        for match in WORD.finditer(text):
             self._take(match[0], match.start())
 
     def nearest(self, path: Path) -> Path:

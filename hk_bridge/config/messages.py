@@ -136,15 +136,17 @@ def _unknown_key(error: _Error) -> Finding:
 
 
 def _no_type(error: _Error) -> Finding:
-    return Finding(error.path, f'"accessory" is missing, {_ALLOWED_TYPES}')
+    return Finding(error.path, f'"accessory" is missing, {_one_of(TYPES)}')
 
 
 def _unknown_type(error: _Error) -> Finding:
     path = (*error.path, "accessory")
     value = value_at(error.document, path)
-    near = nearest(value, TYPES) if isinstance(value, str) else None
-    question = f'did you mean "{near}"? ' if near else ""
-    return Finding(path, f"found {shown(value)}, {question}{_ALLOWED_TYPES}")
+    return Finding(path, _not_among(value, TYPES))
+
+
+def _unknown_word(error: _Error) -> Finding:
+    return Finding(error.path, _not_among(error.value, error.schema["enum"]))
 
 
 def _trivial_code(error: _Error) -> Finding:
@@ -155,14 +157,25 @@ def _trivial_code(error: _Error) -> Finding:
     return Finding(error.path, text)
 
 
-_ALLOWED_TYPES = "allowed is " + " or ".join(f'"{name}"' for name in TYPES)
 _FINDINGS: dict[str, Callable[[_Error], Finding]] = {
     "missing": _missing,
     "extra_forbidden": _unknown_key,
     "union_tag_not_found": _no_type,
     "union_tag_invalid": _unknown_type,
+    "literal_error": _unknown_word,
     TRIVIAL_CODE: _trivial_code,
 }
+
+
+def _not_among(value: object, words: Sequence[str]) -> str:
+    near = nearest(value, words) if isinstance(value, str) else None
+    question = f'did you mean "{near}"? ' if near else ""
+    return f"found {shown(value)}, {question}{_one_of(words)}"
+
+
+def _one_of(words: Sequence[str]) -> str:
+    *others, last = (f'"{word}"' for word in words)
+    return f"allowed is {', '.join(others)} or {last}"
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:

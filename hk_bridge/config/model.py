@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from hk_bridge.errors import Problem
 from hk_bridge.model import parse_address
@@ -17,6 +18,18 @@ class BridgeConfig:
     pin: str | None = field(default=None, repr=False)
     username: str | None = None
     bind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BluetoothConfig:
+    """The radio. `adapter` is a name such as hci0, or an address in upper case with colons.
+
+    "auto" listens passively, and actively only where that cannot be had. None for the
+    adapter is any one that is on.
+    """
+
+    mode: Literal["auto", "passive", "active"] = "auto"
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +97,5 @@ class Config:
     bridge: BridgeConfig = BridgeConfig()
     sensors: tuple[SensorConfig, ...] = ()
     dimmers: tuple[DimmerConfig, ...] = ()
+    bluetooth: BluetoothConfig = BluetoothConfig()
     warnings: tuple[Problem, ...] = ()

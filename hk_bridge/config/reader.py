@@ -18,13 +18,21 @@ from hk_bridge.config.guesses import with_types
 from hk_bridge.config.lines import Path, Positions, printable_key
 from hk_bridge.config.messages import Finding, finding, written
 from hk_bridge.config.model import (
+    BluetoothConfig,
     BridgeConfig,
     ChannelConfig,
     Config,
     DimmerConfig,
     SensorConfig,
 )
-from hk_bridge.config.schema import Bridge, ConfigFile, Dimmer, Sensor, file_schema
+from hk_bridge.config.schema import (
+    Bluetooth,
+    Bridge,
+    ConfigFile,
+    Dimmer,
+    Sensor,
+    file_schema,
+)
 from hk_bridge.config.syntax import problem
 from hk_bridge.errors import ConfigError, Problem
 
@@ -53,6 +61,14 @@ def load(path: FilePath) -> Config:
     Raises `ConfigError` with everything that is wrong: with the file (missing,
     unreadable, empty, not UTF-8, larger than 1 MiB), or else with what it says.
     """
+    return parse(read(path), str(path))
+
+
+def read(path: FilePath) -> str:
+    """The text of the file at `path`, character for character.
+
+    Raises `ConfigError` with what is wrong with the file itself.
+    """
     file = str(path)
     try:
         if path.is_fifo():
@@ -62,15 +78,18 @@ def load(path: FilePath) -> Config:
             content = stream.read(_LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ConfigError(file, [Problem("", 0, _unreadable(path, error))]) from error
+    return decoded(content, file)
+
+
+def decoded(content: bytes, file: str) -> str:
+    """`content` as text; raises `ConfigError` where it is too much, or not UTF-8."""
     if len(content) > _LARGEST:
         text = f"the file is larger than 1 MiB, no accessories.json is; {_OTHER_FILE}"
         raise ConfigError(file, [Problem("", 0, text)])
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         wrong = error.start
-    else:
-        return parse(text, file)
     line = content.count(b"\n", 0, wrong) + 1
     text = "the file is not UTF-8 text from this line on; save it again as UTF-8"
     raise ConfigError(file, [Problem("", line, text)])
@@ -188,6 +207,7 @@ def _problems(positions: Positions, located: Iterable[_Place]) -> tuple[Problem,
 def _config(file: ConfigFile, warnings: tuple[Problem, ...]) -> Config:
     return Config(
         bridge=_bridge(file.bridge),
+        bluetooth=_bluetooth(file.bluetooth),
         sensors=tuple(
             _sensor(each) for each in file.accessories if isinstance(each, Sensor)
         ),
@@ -206,6 +226,10 @@ def _bridge(bridge: Bridge) -> BridgeConfig:
         username=bridge.username,
         bind=tuple(bridge.bind),
     )
+
+
+def _bluetooth(bluetooth: Bluetooth) -> BluetoothConfig:
+    return BluetoothConfig(mode=bluetooth.mode, adapter=bluetooth.adapter)
 
 
 def _sensor(sensor: Sensor) -> SensorConfig:

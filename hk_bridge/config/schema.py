@@ -15,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from hk_bridge.config.fields import (
+    Adapter,
     Address,
     BindKey,
     DeviceId,
@@ -78,6 +79,21 @@ class Bridge(Part):
     model: Any = _without_effect("hk-bridge names itself")
     firmware_revision: Any = _without_effect("the version of hk-bridge is shown")
     setup_id: Any = _without_effect("hk-bridge makes its own and keeps it", "setupID")
+
+
+class Bluetooth(Part):
+    """The radio that hears the sensors."""
+
+    mode: Literal["auto", "passive", "active"] = Field(
+        default="auto",
+        description="passive: only listen, which costs the sensors no battery; active: "
+        "ask them as well; auto: passive, and active where passive cannot be had",
+    )
+    adapter: Given[Adapter] = Field(
+        default=None,
+        description="Name of the adapter such as hci0, or its own Bluetooth address, "
+        "which stays the same when it is plugged in elsewhere; absent: any that is on",
+    )
 
 
 class Sensor(Part):
@@ -188,13 +204,16 @@ Accessory = Annotated[Sensor | Dimmer, Field(discriminator="accessory")]
 
 
 class ConfigFile(Part):
-    """Configuration of hk-bridge: one bridge, its sensors and its dimmers."""
+    """Configuration of hk-bridge: one bridge, its radio, sensors and dimmers."""
 
     schema_url: Text = Field(
         alias="$schema", default="", description="For editors; no effect on the bridge"
     )
     description: Text = Field(default="", description="A note for people")
     bridge: Bridge = Field(default_factory=Bridge, description="The bridge itself")
+    bluetooth: Bluetooth = Field(
+        default_factory=Bluetooth, description="The radio that hears the sensors"
+    )
     accessories: list[Accessory] = Field(description="All sensors and dimmers")
     platforms: Any = _without_effect("hk-bridge has no plugins")
     plugins: Any = _without_effect("hk-bridge has no plugins")

@@ -45,7 +45,10 @@ likely = st.fixed_dictionaries(
             max_size=4,
         )
     },
-    optional={"bridge": st.dictionaries(key, document)},
+    optional={
+        "bridge": st.dictionaries(key, document),
+        "bluetooth": st.dictionaries(key, document),
+    },
 )
 
 

@@ -8,6 +8,7 @@ from typing import NoReturn, TypeAlias
 import pytest
 
 from hk_bridge.config import (
+    BluetoothConfig,
     BridgeConfig,
     ChannelConfig,
     Config,
@@ -129,6 +130,26 @@ def test_each_key_of_a_dimmer_arrives(
 )
 def test_each_key_of_the_bridge_arrives(keys: Keys, expected: object) -> None:
     assert parse(one({}, bridge=keys), "f").bridge == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, BluetoothConfig("auto", None)),
+        ({"mode": "auto"}, BluetoothConfig()),
+        ({"mode": "passive"}, BluetoothConfig("passive")),
+        ({"mode": "active"}, BluetoothConfig("active")),
+        ({"adapter": "hci0"}, BluetoothConfig(adapter="hci0")),
+        ({"adapter": "hci12"}, BluetoothConfig(adapter="hci12")),
+        ({"adapter": "00-1a-7d-da-71-13"}, BluetoothConfig(adapter="00:1A:7D:DA:71:13")),
+    ],
+)
+def test_each_key_of_the_radio_arrives(keys: Keys, expected: object) -> None:
+    assert parse(one({}, bluetooth=keys), "f").bluetooth == expected
+
+
+def test_without_a_word_of_the_radio_all_its_defaults_hold() -> None:
+    assert parse(one({}), "f").bluetooth == BluetoothConfig()
 
 
 def test_notes_for_people_and_editors_are_passed_over_in_silence() -> None:

@@ -64,6 +64,9 @@ def test_the_defaults_of_the_schema_are_those_of_the_configuration() -> None:
     assert dimmer["properties"]["baudrate"]["default"] == config.dimmers[0].baudrate
     assert dimmer["properties"]["ramp"]["default"] == config.dimmers[0].ramp
     assert SCHEMA["$defs"]["Bridge"]["properties"]["port"]["default"] == config.bridge.port
+    radio = SCHEMA["$defs"]["Bluetooth"]["properties"]
+    assert radio["mode"]["default"] == config.bluetooth.mode
+    assert "default" not in radio["adapter"]
 
 
 def test_keys_without_effect_are_marked_for_editors() -> None:
@@ -96,6 +99,10 @@ def bridge(**keys: object) -> dict[str, object]:
     return {"bridge": keys, "accessories": []}
 
 
+def bluetooth(**keys: object) -> dict[str, object]:
+    return {"bluetooth": keys, "accessories": []}
+
+
 GOOD = [
     {"accessories": []},
     {"$schema": "x", "description": "y", "accessories": [], "platforms": [], "mdns": {}},
@@ -110,6 +117,10 @@ GOOD = [
     lamp(channel=2.0, minLevel=0, maxLevel=255),
     bridge(pin="031-45-154", username="cc:22:3d:e3:ce:30", bind="eth0"),
     bridge(pin="03145154", bind=["eth0", "::1"], setupID="ABCD"),
+    bluetooth(),
+    bluetooth(mode="auto", adapter="hci0"),
+    bluetooth(mode="passive", adapter="hci65535"),
+    bluetooth(mode="active", adapter="00:1a:7D:DA:71:13"),
 ]
 BAD = [
     [],
@@ -149,6 +160,18 @@ BAD = [
     bridge(username="CC:22"),
     bridge(bind=5),
     bridge(bind=[""]),
+    bluetooth(mode="Auto"),
+    bluetooth(mode=None),
+    bluetooth(adapter=""),
+    bluetooth(adapter="hci"),
+    bluetooth(adapter="hci00"),
+    bluetooth(adapter="hci100000"),
+    bluetooth(adapter="HCI0"),
+    bluetooth(adapter="xhci0"),
+    bluetooth(adapter="hci0,00:1A:7D:DA:71:13"),
+    bluetooth(adapter="00:1A:7D:DA:71"),
+    bluetooth(adapter=None),
+    bluetooth(passive=True),
     {"accessories": [{key: DIMMER[key] for key in DIMMER if key != "name"}]},
 ]
 
@@ -181,11 +204,26 @@ sensors = st.fixed_dictionaries(
 )
 
 
-@given(sensors.map(lambda keys: sensor(**keys)), st.dictionaries(st.just("bind"), scalar))
+radios = st.fixed_dictionaries(
+    {},
+    optional={
+        "mode": st.sampled_from(["auto", "passive", "active", "AUTO"]) | scalar,
+        "adapter": st.from_regex("(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|hci[0-9]{1,6}")
+        | scalar,
+    },
+)
+
+
+@given(
+    sensors.map(lambda keys: sensor(**keys)),
+    st.dictionaries(st.just("bind"), scalar),
+    radios,
+)
 def test_the_schema_accepts_whatever_the_parser_accepts(
-    value: dict[str, object], keys: dict[str, object]
+    value: dict[str, object], keys: dict[str, object], radio: dict[str, object]
 ) -> None:
     value["bridge"] = keys
+    value["bluetooth"] = radio
     if accepted(value):
         VALIDATOR.validate(value)
 
