@@ -73,3 +73,17 @@ class Reading:
     def battery(self) -> float | None:
         """In %, where the frame carries it."""
         return self.values.get("battery")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """Whether a link works.
+
+    `text` says how, or why not and what to do about it, in a person's words. A radio also
+    says its `mode` ("passive" or "active") and its `adapter`.
+    """
+
+    is_up: bool
+    text: str
+    mode: str = ""
+    adapter: str = ""

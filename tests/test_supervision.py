@@ -13,7 +13,8 @@ import pytest
 
 from hk_bridge import supervision
 from hk_bridge.errors import LinkError
-from hk_bridge.supervision import supervise
+from hk_bridge.model import LinkState
+from hk_bridge.supervision import Supervisor
 
 #: Longer than anything here takes.
 PATIENCE: Final = 20.0
@@ -37,7 +38,7 @@ class ScriptedLink:
         self.up = asyncio.Event()
         self.cleaned_up = False
 
-    async def run(self, connected: Callable[[str], None]) -> None:
+    async def run(self, report: Callable[[LinkState], None]) -> None:
         self.started += 1
         self.running.set()
         for step in self.runs.pop(0) if self.runs else ():
@@ -45,7 +46,7 @@ class ScriptedLink:
                 raise step
             if step == ENDS:
                 return
-            connected("open")
+            report(LinkState(is_up=True, text="open"))
         self.up.set()
         try:
             await asyncio.Event().wait()
@@ -71,6 +72,13 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> Sleeps:
     return recorder
 
 
+@pytest.fixture
+def _minutes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock comes a minute after the one before."""
+    clock = itertools.count(step=60.0)
+    monkeypatch.setattr(supervision, "time", SimpleNamespace(monotonic=clock.__next__))
+
+
 async def supervised(*runs: Run) -> tuple[ScriptedLink, int]:
     """Run such a link until its script is over; how often it was connected, too."""
     link, count = ScriptedLink(*runs), 0
@@ -79,7 +87,7 @@ async def supervised(*runs: Run) -> tuple[ScriptedLink, int]:
         nonlocal count
         count += 1
 
-    task = asyncio.create_task(supervise(link, on_connected))
+    task = asyncio.create_task(Supervisor(link, on_connected).run())
     async with asyncio.timeout(PATIENCE):
         await link.up.wait()
     task.cancel()
@@ -105,6 +113,33 @@ async def test_the_same_failure_again_and_again_is_said_once(
     assert said(caplog) == ["the port is not there. Trying again until it works"]
 
 
+async def test_one_that_comes_and_goes_all_the_time_is_no_flood(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    flap: Run = [CONNECTS, LinkError("gone")]
+    await supervised(*[flap] * 50, [CONNECTS])
+    assert [record.getMessage() for record in caplog.records] == [
+        "serial port x: open",
+        "gone. Trying again until it works",
+    ]
+
+
+async def test_it_can_be_asked_how_its_link_is(sleeps: Sleeps) -> None:
+    link = ScriptedLink([LinkError("gone")], [CONNECTS])
+    supervisor = Supervisor(link)
+    assert supervisor.state == LinkState(is_up=False, text="starting")
+    begun = supervisor.since
+    task = asyncio.create_task(supervisor.run())
+    async with asyncio.timeout(PATIENCE):
+        await link.up.wait()
+    assert supervisor.state == LinkState(is_up=True, text="open")
+    assert supervisor.since >= begun
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("_minutes_pass")
 async def test_another_failure_is_said_again(
     sleeps: Sleeps, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,6 +153,7 @@ async def test_another_failure_is_said_again(
     ]
 
 
+@pytest.mark.usefixtures("_minutes_pass")
 async def test_a_failure_after_a_success_is_said_again(
     sleeps: Sleeps, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -133,23 +169,33 @@ async def test_a_failure_after_a_success_is_said_again(
     ]
 
 
-async def test_waiting_grows_up_to_20_seconds_and_no_further(sleeps: Sleeps) -> None:
+async def test_waiting_grows_up_to_15_seconds_and_no_further(sleeps: Sleeps) -> None:
     await supervised(*failures(["gone"] * 9))
-    expected = [1, 2, 4, 8, 16, 20, 20, 20, 20]
+    expected = [1, 2, 4, 8, 15, 15, 15, 15, 15]
     assert len(sleeps.delays) == 9
     for delay, nominal in zip(sleeps.delays, expected, strict=True):
         assert 0.8 * nominal <= delay <= 1.2 * nominal
 
 
-async def test_waiting_begins_anew_after_the_link_has_worked_for_a_while(
+async def test_waiting_begins_anew_after_the_link_has_run_for_a_while(
     sleeps: Sleeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Each look at the clock comes a minute after the one before.
-    clock = itertools.count(step=60.0)
-    monkeypatch.setattr(supervision, "time", SimpleNamespace(monotonic=clock.__next__))
-    gone = LinkError("gone")
-    await supervised(*failures(["gone"] * 6), [CONNECTS, gone], [gone])
-    for delay, nominal in zip(sleeps.delays, [1, 2, 4, 8, 16, 20, 1, 2], strict=True):
+    now = 0.0
+    monkeypatch.setattr(supervision, "time", SimpleNamespace(monotonic=lambda: now))
+
+    class Lasting(ScriptedLink):
+        async def run(self, report: Callable[[LinkState], None]) -> None:
+            nonlocal now
+            now += 60.0 if self.started == 6 else 0.0
+            await super().run(report)
+
+    link = Lasting(*failures(["gone"] * 8))
+    task = asyncio.create_task(Supervisor(link).run())
+    async with asyncio.timeout(PATIENCE):
+        await link.up.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    for delay, nominal in zip(sleeps.delays, [1, 2, 4, 8, 15, 15, 1, 2], strict=True):
         assert 0.8 * nominal <= delay <= 1.2 * nominal
 
 
@@ -158,7 +204,7 @@ async def test_a_link_that_connects_only_to_fail_is_tried_ever_more_rarely(
 ) -> None:
     flap: Run = [CONNECTS, LinkError("gone")]
     await supervised(*[flap] * 7)
-    for delay, nominal in zip(sleeps.delays, [1, 2, 4, 8, 16, 20, 20], strict=True):
+    for delay, nominal in zip(sleeps.delays, [1, 2, 4, 8, 15, 15, 15], strict=True):
         assert 0.8 * nominal <= delay <= 1.2 * nominal
 
 
@@ -179,6 +225,7 @@ async def test_an_unexpected_exception_does_not_end_it(
     assert len(sleeps.delays) == 3
 
 
+@pytest.mark.usefixtures("_minutes_pass")
 async def test_a_link_that_just_ends_is_started_again(
     sleeps: Sleeps, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -194,7 +241,7 @@ async def test_a_failure_of_what_hangs_on_it_is_one_of_the_link(
     def on_connected() -> None:
         raise LinkError("the lamp cannot be set")
 
-    task = asyncio.create_task(supervise(link, on_connected))
+    task = asyncio.create_task(Supervisor(link, on_connected).run())
     async with asyncio.timeout(PATIENCE):
         await link.up.wait()
     task.cancel()
@@ -205,7 +252,7 @@ async def test_a_failure_of_what_hangs_on_it_is_one_of_the_link(
 
 async def test_it_can_be_ended_while_it_waits() -> None:
     link = ScriptedLink([LinkError("gone")])
-    task = asyncio.create_task(supervise(link, lambda: None))
+    task = asyncio.create_task(Supervisor(link).run())
     async with asyncio.timeout(PATIENCE):
         await link.running.wait()
     task.cancel()
@@ -216,7 +263,7 @@ async def test_it_can_be_ended_while_it_waits() -> None:
 
 async def test_one_link_does_not_take_another_down(sleeps: Sleeps) -> None:
     bad, good = ScriptedLink([RuntimeError("broken")], []), ScriptedLink([CONNECTS])
-    tasks = [asyncio.create_task(supervise(link, lambda: None)) for link in (bad, good)]
+    tasks = [asyncio.create_task(Supervisor(link).run()) for link in (bad, good)]
     async with asyncio.timeout(PATIENCE):
         await bad.up.wait()
         await good.up.wait()

@@ -42,6 +42,15 @@ class SensorView:
     low_battery: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class LastValue:
+    """A value with its offset, its age in seconds, and whether it may still be shown."""
+
+    value: float
+    age: float
+    is_live: bool
+
+
 class Sensor:
     """One sensor of the house.
 
@@ -68,6 +77,10 @@ class Sensor:
         self._counter: int | None = None
         self._heard = -NEVER
 
+    def is_copy(self, reading: Reading) -> bool:
+        """Whether this is the last frame once more."""
+        return reading.counter is not None and reading.counter == self._counter
+
     @property
     def measurements(self) -> Mapping[Quantity, Measurement]:
         """The last values as they were sent, however old."""
@@ -85,11 +98,7 @@ class Sensor:
         the counter has come round. A value that is not plausible is counted and dropped.
         """
         self.product_id = reading.product_id
-        repeated = (
-            reading.counter is not None
-            and reading.counter == self._counter
-            and self._is_recent(self._heard, at)
-        )
+        repeated = self.is_copy(reading) and self._is_recent(self._heard, at)
         self._counter, self._heard = reading.counter, at
         for quantity, value in reading.values.items():
             low, high = PLAUSIBLE[quantity]
@@ -110,6 +119,17 @@ class Sensor:
             None if battery is None else battery <= self._low_battery,
         )
 
+    def last_values(self, now: float) -> dict[Quantity, LastValue]:
+        """Everything that was ever heard, however old."""
+        return {
+            quantity: LastValue(
+                self._with_offset(quantity, known.value),
+                now - known.at,
+                self._live(quantity, now) is not None,
+            )
+            for quantity, known in self._last.items()
+        }
+
     def expires(self, now: float) -> float:
         """When the next live value becomes too old; `NEVER` where none will."""
         ends = (
@@ -125,11 +145,14 @@ class Sensor:
             return None
         if quantity in _AGEING and not self._is_recent(known.at, now):
             return None
+        return self._with_offset(quantity, known.value)
+
+    def _with_offset(self, quantity: Quantity, value: float) -> float:
         offset = self._offsets.get(quantity)
         if not offset:
-            return known.value
+            return value
         low, high = PLAUSIBLE[quantity]
-        return round(min(max(known.value + offset, low), high), 1)
+        return round(min(max(value + offset, low), high), 1)
 
     def _is_recent(self, at: float, now: float) -> bool:
         """The same sum as in `expires`: a difference can round to the other side."""

@@ -1,19 +1,20 @@
 """The radio: bleak → service data of adverts.
 
-What BlueZ needs and how it fails: docs/protocols/mibeacon.md, "Receiving", and
-docs/troubleshooting.md.
+What BlueZ needs, how it fails, and what is said then: docs/radio.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Final
 
 from bleak import BleakScanner
+from bleak.args.bluez import BlueZScannerArgs
 from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback
@@ -25,7 +26,22 @@ from bleak.exc import (
 )
 
 from hk_bridge.errors import LinkError
-from hk_bridge.model import Advertisement
+from hk_bridge.links.adapters import Adapter
+from hk_bridge.links.hidden_addresses import HiddenAddresses
+from hk_bridge.links.radio_faults import (
+    FORBIDDEN,
+    HANGS,
+    IS_OFF,
+    NO_ADAPTER,
+    NO_DBUS,
+    NO_LE,
+    NO_PASSIVE,
+    TO_BE_PASSIVE,
+    explain,
+)
+from hk_bridge.links.scan_plan import Scan, ScanPlan, WantedMode
+from hk_bridge.links.stack import Stack, system_stack
+from hk_bridge.model import Advertisement, LinkState
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,40 +49,25 @@ _LOG = logging.getLogger(__name__)
 #: one bluetoothd overwrites its own memory and aborts (seen with 5.66 and 5.82).
 _MOST_PATTERNS: Final = 7
 
-#: Stopping a scan takes a fraction of this.
+#: Starting and stopping a scan takes a fraction of this.
+_START_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 1.0
 
-#: Some sensor is heard every few seconds in a house that has one in reach.
-_SILENCE_SECONDS: Final = 120.0
+#: What stopping is known to raise, whatever has become of adapter, daemon and bus.
+#: TimeoutError is an OSError.
+_STOP_ERRORS: Final = (BleakError, OSError, EOFError, AssertionError)
 
-_PASSIVE: Final = "listening (passive scan)"
-_ACTIVE: Final = (
-    "listening (active scan, which costs the sensors some battery; a passive one needs "
-    "bluetoothd --experimental)"
-)
+#: What bleak says in place of the signal strength that an advert would have.
+_NO_RSSI: Final = -127
+
+_HINT: Final = f"type: {TO_BE_PASSIVE}"
 
 _NOT_AVAILABLE: Final = {
-    BleakBluetoothNotAvailableReason.NO_BLUETOOTH: (
-        "no Bluetooth adapter. Plug one in, or see what `bluetoothctl list` says"
-    ),
-    BleakBluetoothNotAvailableReason.POWERED_OFF: (
-        "the Bluetooth adapter is switched off. Type: bluetoothctl power on"
-    ),
+    BleakBluetoothNotAvailableReason.NO_BLUETOOTH: NO_ADAPTER,
+    BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: NO_LE,
+    BleakBluetoothNotAvailableReason.POWERED_OFF: IS_OFF,
+    BleakBluetoothNotAvailableReason.DENIED_BY_SYSTEM: FORBIDDEN,
 }
-_NO_BLUEZ: Final = (
-    "the Bluetooth service does not run. Type: sudo systemctl enable --now bluetooth"
-)
-_NO_DBUS: Final = (
-    "there is no D-Bus, by which Bluetooth is reached. Install dbus and bluez, or in a "
-    "container mount /run/dbus into it"
-)
-_NO_BLUEZ_ERRORS: Final = frozenset(
-    {
-        "org.freedesktop.DBus.Error.ServiceUnknown",
-        "org.freedesktop.DBus.Error.NameHasNoOwner",
-        "org.freedesktop.DBus.Error.Spawn.ChildExited",
-    }
-)
 
 
 def patterns(
@@ -86,13 +87,27 @@ def patterns(
     return [*by_uuid, *by_product]
 
 
+class _Everyone:
+    def __contains__(self, address: object) -> bool:
+        return True
+
+
+#: Contains every address: to look for sensors, or for the one that has none yet.
+EVERYONE: Final[Container[str]] = _Everyone()
+
+
+class RefusedError(LinkError):
+    """The system has Bluetooth, and does not let it be used in this way."""
+
+
 class BluetoothLink:
-    """Listens for adverts, passively where the system lets it.
+    """Listens for adverts, passively where that can be.
 
     `uuids` maps 128-bit UUIDs as the stack spells them to 16-bit ones; other service data
     is not passed on. `wanted`, which may be replaced at any time, is asked before
     anything else is done with an advert: an address that it does not contain costs
-    nothing more.
+    nothing more. `adapter` is a name or an address. `hides_addresses` tells a system that
+    names senders in its own way. `stack` opens the system's Bluetooth.
     """
 
     name = "Bluetooth"
@@ -103,88 +118,148 @@ class BluetoothLink:
         on_advert: Callable[[Advertisement], None],
         uuids: Mapping[str, int],
         product_ids: Iterable[int],
+        *,
+        mode: WantedMode = "auto",
+        adapter: str | None = None,
+        hides_addresses: bool = sys.platform == "darwin",
+        stack: Callable[[], AbstractAsyncContextManager[Stack]] | None = None,
     ) -> None:
         self.wanted = wanted
+        self.heard_at: float | None = None
+        self.passed_on = 0
         self._on_advert = on_advert
         self._uuids = uuids
-        self._heard_at = 0.0
+        self._mode = mode
+        self._adapter = adapter
+        self._hidden = HiddenAddresses()
+        self._callback = self._heard_hidden if hides_addresses else self._heard
         self._patterns = patterns(uuids.values(), product_ids)
+        self._open_stack = stack or system_stack
 
-    async def run(self, connected: Callable[[str], None]) -> None:
-        """Listen until cancelled; calls `connected` once it does, with how.
+    async def run(self, report: Callable[[LinkState], None]) -> None:
+        """Listen until cancelled; `report` is told each time that this changes.
 
-        Raises LinkError where there is nothing to listen with.
+        Raises LinkError where nothing tells of the system's Bluetooth, or it refuses.
         """
-        said = ""
-        while True:
+        async with self._open_stack() as stack:
+            while True:
+                try:
+                    adapter = stack.adapter(self._adapter)
+                except LinkError as error:
+                    report(LinkState(is_up=False, text=str(error)))
+                    await stack.changed()
+                else:
+                    await self._listen(stack, adapter, report)
+
+    async def _listen(
+        self, stack: Stack, adapter: Adapter, report: Callable[[LinkState], None]
+    ) -> None:
+        """One scan after the other, until the adapter is lost."""
+        plan = ScanPlan(self._mode)
+        while self._still_there(stack, adapter):
+            scan = plan.next(can_be_passive=adapter.monitors)
             async with AsyncExitStack() as scanners:
-                how = await self._start(scanners)
-                if how != said:
-                    connected(how)
-                    said = how
-                await self._silence()
-            _LOG.debug("nothing was heard for a while: scanning anew")
+                try:
+                    await self._start(scan, adapter, scanners)
+                except RefusedError:
+                    if scan.mode == "passive" and plan.refused():
+                        continue
+                    raise
+                report(_up(scan, adapter, self._mode))
+                passed_on = self.passed_on
+                heard = await self._hear(scan, stack, adapter)
+            plan.ended(scan, heard=heard, heard_sensors=self.passed_on > passed_on)
 
-    async def _silence(self) -> None:
-        """Return once nobody at all has been heard for long.
-
-        A scan dies without a word when the Bluetooth service restarts or the adapter is
-        plugged out and in; only a new one hears again, and does no harm where the air is
-        quiet.
-        """
-        self._heard_at = time.monotonic()
-        while (rest := self._rest()) > 0:  # noqa: ASYNC110 # an event per advert costs more
-            await asyncio.sleep(rest)
-
-    def _rest(self) -> float:
-        return self._heard_at + _SILENCE_SECONDS - time.monotonic()
-
-    async def _start(self, scanners: AsyncExitStack) -> str:
-        """Scan, passively if that can be, until `scanners` is closed; says how."""
+    def _still_there(self, stack: Stack, adapter: Adapter) -> bool:
         try:
-            try:
-                await self._start_passive(scanners)
-            except BleakBluetoothNotAvailableError:
-                raise
-            except BleakError as error:
-                _LOG.debug("no passive scan: %s", error)
-                await _start(BleakScanner(self._heard, scanning_mode="active"), scanners)
-                return _ACTIVE
-        except (BleakError, OSError) as error:
-            raise LinkError(_explain(error)) from error
-        return _PASSIVE
+            return stack.adapter(self._adapter) == adapter
+        except LinkError:
+            return False
 
-    async def _start_passive(self, scanners: AsyncExitStack) -> None:
-        """As many scans as it takes for all patterns; any of them hears what all match."""
-        async with AsyncExitStack() as started:
-            callback: AdvertisementDataCallback = self._heard
-            for first in range(0, len(self._patterns), _MOST_PATTERNS):
-                chunk = self._patterns[first : first + _MOST_PATTERNS]
-                scanner = BleakScanner(
-                    callback, scanning_mode="passive", bluez={"or_patterns": chunk}
+    async def _hear(self, scan: Scan, stack: Stack, adapter: Adapter) -> bool:
+        """Return once the scan is over, or cannot hear any more; whether it heard anybody.
+
+        The adapter is watched, because a scan that has lost it goes silent without a word,
+        and so is the silence: some stacks go deaf with all in place.
+        """
+        begun = time.monotonic()
+        while self._still_there(stack, adapter):
+            heard_at = self.heard_at or begun
+            last = max(heard_at, begun)
+            rest = min(last + scan.silence, begun + scan.life) - time.monotonic()
+            if rest <= 0:
+                _LOG.debug(
+                    "%s scan: over after %.0f s", scan.mode, time.monotonic() - begun
                 )
-                await _start(scanner, started)
-                callback = _ignore
-            scanners.push_async_exit(started.pop_all())
+                break
+            try:
+                async with asyncio.timeout(rest):
+                    await stack.changed()
+            except TimeoutError:
+                pass
+        return (self.heard_at or begun) > begun
+
+    async def _start(self, scan: Scan, adapter: Adapter, scanners: AsyncExitStack) -> None:
+        """Scan until `scanners` is closed. Raises LinkError where that cannot be."""
+        options = BlueZScannerArgs(adapter=adapter.name) if adapter.name else {}
+        try:
+            async with asyncio.timeout(_START_SECONDS), AsyncExitStack() as started:
+                if scan.mode == "active":
+                    await _begin(BleakScanner(self._callback, bluez=options), started)
+                else:
+                    await self._start_passive(options, started)
+                scanners.push_async_exit(started.pop_all())
+        except BleakBluetoothNotAvailableError as error:
+            text = _NOT_AVAILABLE.get(error.reason, str(error.args[0]))
+            raise LinkError(text) from error
+        except BleakError as error:
+            raise RefusedError(_explain(error, scan)) from error
+        except TimeoutError as error:
+            raise LinkError(HANGS) from error
+        except (OSError, EOFError) as error:
+            raise LinkError(NO_DBUS) from error
+
+    async def _start_passive(
+        self, options: BlueZScannerArgs, started: AsyncExitStack
+    ) -> None:
+        """As many scans as it takes for all patterns; any of them hears what all match."""
+        callback: AdvertisementDataCallback = self._callback
+        for first in range(0, len(self._patterns), _MOST_PATTERNS):
+            chunk = self._patterns[first : first + _MOST_PATTERNS]
+            scanner = BleakScanner(
+                callback, scanning_mode="passive", bluez={**options, "or_patterns": chunk}
+            )
+            await _begin(scanner, started)
+            callback = _ignore
+
+    # -- adverts ----------------------------------------------------------------------
 
     def _heard(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
-        self._heard_at = time.monotonic()
-        if device.address not in self.wanted:
-            return
+        self.heard_at = time.monotonic()
+        if device.address in self.wanted:
+            self._pass_on(device.address, advertisement)
+
+    def _heard_hidden(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
+        self.heard_at = time.monotonic()
+        address = self._hidden.find(device.address, advertisement.service_data)
+        if address in self.wanted:
+            self._pass_on(address, advertisement)
+
+    def _pass_on(self, address: str, advertisement: AdvertisementData) -> None:
         service_data = {
             self._uuids[uuid]: data
             for uuid, data in advertisement.service_data.items()
             if uuid in self._uuids
         }
         if service_data:
+            self.passed_on += 1
+            rssi = None if advertisement.rssi == _NO_RSSI else advertisement.rssi
             self._on_advert(
-                Advertisement(
-                    device.address, service_data, advertisement.rssi, self._heard_at
-                )
+                Advertisement(address, service_data, rssi, self.heard_at or 0.0)
             )
 
 
-async def _start(scanner: BleakScanner, scanners: AsyncExitStack) -> None:
+async def _begin(scanner: BleakScanner, scanners: AsyncExitStack) -> None:
     await scanner.start()
     scanners.push_async_callback(_stop, scanner)
 
@@ -194,21 +269,28 @@ async def _stop(scanner: BleakScanner) -> None:
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await scanner.stop()
-    except (BleakError, OSError, EOFError) as error:
-        # TimeoutError is an OSError: a service that hangs holds up nothing here.
-        _LOG.debug("the scan did not stop cleanly: %s", error)
+    except _STOP_ERRORS as error:
+        _LOG.debug("the scan did not stop cleanly: %r", error)
 
 
 def _ignore(_device: BLEDevice, _advertisement: AdvertisementData) -> None:
     """What the further scans find comes to the first one too."""
 
 
-def _explain(error: BleakError | OSError) -> str:
+def _up(scan: Scan, adapter: Adapter, wanted: WantedMode) -> LinkState:
+    """How is listened; that it is not the better way, only where nobody asked for it."""
+    where = f" on {adapter.name}" if adapter.name else ""
+    how = f"{scan.mode} scan"
+    if scan.mode == "active" and wanted == "auto" and adapter.name:
+        how += f", which costs the sensors some battery; for a passive one {_HINT}"
+    return LinkState(
+        is_up=True, text=f"listening{where} ({how})", mode=scan.mode, adapter=adapter.name
+    )
+
+
+def _explain(error: BleakError, scan: Scan) -> str:
     """What is wrong in a person's words, and what to type."""
-    if isinstance(error, BleakBluetoothNotAvailableError):
-        return _NOT_AVAILABLE.get(error.reason, str(error.args[0]))
-    if isinstance(error, BleakDBusError) and error.dbus_error in _NO_BLUEZ_ERRORS:
-        return _NO_BLUEZ
-    if isinstance(error, OSError):
-        return _NO_DBUS
-    return str(error)
+    if isinstance(error, BleakDBusError):
+        return explain(error.dbus_error) or f"Bluetooth fails: {error}"
+    is_unknown = scan.mode == "passive" and "passive" in str(error)
+    return NO_PASSIVE if is_unknown else f"Bluetooth fails: {error}"

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 import serial
 
 from hk_bridge.errors import LinkError
+from hk_bridge.model import LinkState
 from hk_bridge.protocols.wxdm2 import CHANNELS, LevelFrame, wire_time
 
 _LOG = logging.getLogger(__name__)
@@ -119,10 +120,10 @@ class SerialLink:
                 async with asyncio.timeout(_DRAIN_SECONDS):
                     await self._idle.wait()
 
-    async def run(self, connected: Callable[[str], None]) -> None:
+    async def run(self, report: Callable[[LinkState], None]) -> None:
         """Open the port and write what is submitted, until cancelled.
 
-        Calls `connected` once the port is open. Raises LinkError when it cannot be
+        Calls `report` once the port is open. Raises LinkError when it cannot be
         opened or is lost.
         """
         opening = _in_thread(self._open)
@@ -136,7 +137,7 @@ class SerialLink:
             self._pending.clear()
             self._is_open = True
             self._idle.set()
-            connected("open")
+            report(LinkState(is_up=True, text="open"))
             await self._write_frames(line)
         except OSError as error:
             raise LinkError(f"{self.name} {_reason(error)}") from error

@@ -17,7 +17,7 @@ import tty
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from hk_bridge.model import Advertisement
+from hk_bridge.model import Advertisement, LinkState
 from hk_bridge.protocols import mibeacon
 from hk_bridge.protocols.wxdm2 import FrameHunter
 
@@ -56,9 +56,9 @@ class SimulatedRadio:
         }
         self._on_advert = on_advert
 
-    async def run(self, connected: Callable[[str], None]) -> None:
+    async def run(self, report: Callable[[LinkState], None]) -> None:
         """Broadcast until cancelled."""
-        connected("broadcasting")
+        report(LinkState(is_up=True, text="broadcasting"))
         while True:
             for address, frames in self._frames.items():
                 for service_data in next(frames):
@@ -117,12 +117,12 @@ class SimulatedBoard:
         self.levels = {1: 0, 2: 0}
         self._hunter = FrameHunter()
 
-    async def run(self, connected: Callable[[str], None]) -> None:
+    async def run(self, report: Callable[[LinkState], None]) -> None:
         """Take frames until cancelled."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._board, self._read)
         try:
-            connected(f"on {self.port}")
+            report(LinkState(is_up=True, text=f"on {self.port}"))
             await asyncio.Event().wait()
         finally:
             loop.remove_reader(self._board)

@@ -14,6 +14,11 @@ Decoder = Callable[[bytes, str | None, bytes | None], Reading]
 #: 16-bit UUID of the service data → (service data, advertiser's address, bind key).
 DECODERS: Final[Mapping[int, Decoder]] = {mibeacon.UUID: mibeacon.decode}
 
+#: 16-bit UUID of the service data → what finds the sender's address in it.
+_ADDRESSES: Final[Mapping[int, Callable[[bytes], str | None]]] = {
+    mibeacon.UUID: mibeacon.address_in
+}
+
 #: How a 16-bit UUID is spelled in 128 bits (Bluetooth Core, Vol 3, Part B, 2.5.1).
 _BASE_UUID: Final = "0000{:04x}-0000-1000-8000-00805f9b34fb"
 
@@ -33,6 +38,12 @@ def decode(
         if decoder is not None:
             return decoder(data, address, bind_key)
     return None
+
+
+def address_in(uuid: int, data: bytes) -> str | None:
+    """The sender's address that stands in service data of `uuid`; None where none does."""
+    finder = _ADDRESSES.get(uuid)
+    return None if finder is None else finder(data)
 
 
 def decode_payload(

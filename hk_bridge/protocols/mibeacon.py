@@ -150,6 +150,15 @@ def decode(
     return Reading("mibeacon", product_id, counter, mac, values)
 
 
+def address_in(data: bytes) -> str | None:
+    """The sender's address, as Bluetooth stacks spell it, where the frame has it."""
+    try:
+        mac = _layout(data)[3]
+    except DecodeError:
+        return None
+    return mac.hex(":").upper() or None
+
+
 def encode_values(
     temperature: float | None = None,
     humidity: float | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from hk_bridge import config
 from hk_bridge.app import App, Options
 from hk_bridge.homekit.store import Identity, Store
 from hk_bridge.links import bluetooth
+from hk_bridge.links.stack import Unnamed
 from tests.fakes.board import BoardEmulator
 from tests.fakes.ports import free_port
 
@@ -128,6 +130,7 @@ async def bridge(
     """A bridge with two sensors and a dimmer, not started yet."""
     radio = type("Radio", (FakeRadio,), {"instances": []})
     monkeypatch.setattr(bluetooth, "BleakScanner", radio)
+    monkeypatch.setattr(bluetooth, "system_stack", lambda: nullcontext(Unnamed()))
     running = Bridge(tmp_path, board)
     running.radio = radio
     running.log = caplog

@@ -7,6 +7,7 @@ import errno
 import time
 from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -19,9 +20,11 @@ from bleak.exc import (
 )
 
 from hk_bridge.errors import LinkError
-from hk_bridge.links import bluetooth
+from hk_bridge.links import bluetooth, scan_plan
+from hk_bridge.links.adapters import Adapter
 from hk_bridge.links.bluetooth import BluetoothLink, patterns
-from hk_bridge.model import Advertisement
+from hk_bridge.links.radio_faults import FORBIDDEN
+from hk_bridge.model import Advertisement, LinkState
 from hk_bridge.protocols.advert import UUIDS
 from hk_bridge.protocols.products import PRODUCTS
 
@@ -33,10 +36,10 @@ FE95: Final = "0000fe95-0000-1000-8000-00805f9b34fb"
 OTHER_UUID: Final = "0000181a-0000-1000-8000-00805f9b34fb"
 CLIMATE: Final = bytes.fromhex("5020aa0101 65aed0a8644c 0d1004cc002602")
 
-PASSIVE: Final = "listening (passive scan)"
+PASSIVE: Final = "listening on hci0 (passive scan)"
 ACTIVE: Final = (
-    "listening (active scan, which costs the sensors some battery; a passive one needs "
-    "bluetoothd --experimental)"
+    "listening on hci0 (active scan, which costs the sensors some battery; for a passive "
+    "one type: sudo scripts/bluetooth-experimental install)"
 )
 
 NO_PASSIVE: Final = BleakError(
@@ -74,6 +77,34 @@ class Stack:
         self.stopped: dict[str, Exception] = {}
         self.scanners: list[FakeScanner] = []
         self.room = 100
+        self.hci0: Adapter | None = Adapter(
+            "hci0",
+            "00:1A:7D:DA:71:13",
+            is_on=True,
+            has_le=True,
+            monitors=True,
+            spell=1,
+        )
+        self._told = asyncio.Event()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Stack]:
+        """As the link opens it."""
+        yield self
+
+    def adapter(self, _wanted: str | None) -> Adapter:
+        if self.hci0 is None:
+            raise LinkError("no Bluetooth adapter")
+        return self.hci0
+
+    async def changed(self) -> None:
+        await self._told.wait()
+        self._told.clear()
+
+    def change(self, adapter: Adapter | None) -> None:
+        """Have another adapter, or none, and tell."""
+        self.hci0 = adapter
+        self._told.set()
 
     @property
     def modes(self) -> set[str]:
@@ -96,7 +127,10 @@ class FakeScanner:
     stack: Stack
 
     def __init__(
-        self, detection_callback: Callable[..., None], scanning_mode: str, **options: Any
+        self,
+        detection_callback: Callable[..., None],
+        scanning_mode: str = "active",
+        **options: Any,
     ) -> None:
         self.heard = detection_callback
         self.mode = scanning_mode
@@ -147,21 +181,25 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 def link_for(
-    heard: list[Advertisement] | None = None, wanted: Container[str] = frozenset({A})
+    stack: Stack,
+    heard: list[Advertisement] | None = None,
+    wanted: Container[str] = frozenset({A}),
+    **how: Any,
 ) -> BluetoothLink:
     adverts = [] if heard is None else heard
-    return BluetoothLink(wanted, adverts.append, UUIDS, PRODUCTS)
+    return BluetoothLink(wanted, adverts.append, UUIDS, PRODUCTS, stack=stack.opened, **how)
 
 
 @asynccontextmanager
 async def running(link: BluetoothLink) -> AsyncIterator[str]:
     """A link that listens; how it does."""
-    up: asyncio.Queue[str] = asyncio.Queue()
+    up: asyncio.Queue[LinkState] = asyncio.Queue()
     task = asyncio.create_task(link.run(up.put_nowait))
     try:
         async with asyncio.timeout(PATIENCE):
-            how = await up.get()
-        yield how
+            state = await up.get()
+        assert state.is_up
+        yield state.text
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -172,7 +210,7 @@ async def failure(link: BluetoothLink) -> str:
     """Why it cannot listen."""
     with pytest.raises(LinkError) as caught:
         async with asyncio.timeout(PATIENCE):
-            await link.run(lambda _how: None)
+            await link.run(lambda _state: None)
     return str(caught.value)
 
 
@@ -180,12 +218,12 @@ async def failure(link: BluetoothLink) -> str:
 
 
 async def test_it_listens_passively_where_it_can(stack: Stack) -> None:
-    async with running(link_for()) as how:
+    async with running(link_for(stack)) as how:
         assert how == PASSIVE
         assert stack.modes == {"passive"}
         for scanner in stack.scanners:
             assert list(scanner.options) == ["bluez"]
-            assert list(scanner.options["bluez"]) == ["or_patterns"]
+            assert set(scanner.options["bluez"]) == {"adapter", "or_patterns"}
     for scanner in stack.scanners:
         assert scanner.calls == ["start", "stop"]
 
@@ -195,10 +233,10 @@ async def test_it_listens_actively_where_it_cannot_passively(
     stack: Stack, where: str
 ) -> None:
     getattr(stack, where)["passive"] = NO_PASSIVE
-    async with running(link_for()) as how:
+    async with running(link_for(stack)) as how:
         assert how == ACTIVE
         assert [scanner.mode for scanner in stack.scanners] == ["passive", "active"]
-        assert stack.scanners[1].options == {}
+        assert stack.scanners[1].options == {"bluez": {"adapter": "hci0"}}
     assert stack.scanners[1].calls == ["start", "stop"]
 
 
@@ -207,7 +245,7 @@ async def test_where_not_all_passive_scans_can_be_had_there_is_an_active_one_alo
 ) -> None:
     stack.room = 2
     heard: list[Advertisement] = []
-    async with running(link_for(heard)) as how:
+    async with running(link_for(stack, heard)) as how:
         assert how == ACTIVE
         assert stack.modes == {"active"}
         stack.hear(A, {FE95: CLIMATE})
@@ -217,7 +255,7 @@ async def test_where_not_all_passive_scans_can_be_had_there_is_an_active_one_alo
 
 async def test_no_filter_drops_adverts_that_carry_service_data_alone(stack: Stack) -> None:
     stack.started["passive"] = NO_PASSIVE
-    async with running(link_for()):
+    async with running(link_for(stack)):
         for scanner in stack.scanners:
             assert "service_uuids" not in scanner.options
 
@@ -244,10 +282,22 @@ async def test_no_filter_drops_adverts_that_carry_service_data_alone(stack: Stac
         (dbus_error("org.freedesktop.DBus.Error.Spawn.ChildExited"), NO_BLUEZ),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), NO_DBUS),
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), NO_DBUS),
-        (BleakError("adapter 'hci0' not found"), "adapter 'hci0' not found"),
+        (EOFError(), NO_DBUS),
+        (
+            BleakError("adapter 'hci0' not found"),
+            "Bluetooth fails: adapter 'hci0' not found",
+        ),
         (
             dbus_error("org.bluez.Error.NotReady", "Resource Not Ready"),
-            "[org.bluez.Error.NotReady] Resource Not Ready",
+            "the Bluetooth adapter is switched off. Type: bluetoothctl power on",
+        ),
+        (
+            dbus_error("org.bluez.Error.Failed", "No more room"),
+            "Bluetooth fails: [org.bluez.Error.Failed] No more room",
+        ),
+        (
+            dbus_error("org.freedesktop.DBus.Error.AccessDenied"),
+            FORBIDDEN,
         ),
     ],
     ids=str,
@@ -256,7 +306,7 @@ async def test_each_fault_at_the_start_is_said_with_what_to_do(
     stack: Stack, error: Exception, said: str
 ) -> None:
     stack.started = {"passive": error, "active": error}
-    assert await failure(link_for()) == said
+    assert await failure(link_for(stack)) == said
 
 
 @pytest.mark.parametrize("error", [NO_ADAPTER, POWERED_OFF, FileNotFoundError()])
@@ -264,19 +314,19 @@ async def test_where_there_is_no_radio_an_active_scan_is_not_tried(
     stack: Stack, error: Exception
 ) -> None:
     stack.started["passive"] = error
-    await failure(link_for())
+    await failure(link_for(stack))
     assert [scanner.mode for scanner in stack.scanners] == ["passive"]
 
 
 async def test_the_fault_of_the_active_scan_is_the_one_that_is_said(stack: Stack) -> None:
     stack.started = {"passive": NO_PASSIVE, "active": POWERED_OFF}
-    assert await failure(link_for()) == (
+    assert await failure(link_for(stack)) == (
         "the Bluetooth adapter is switched off. Type: bluetoothctl power on"
     )
 
 
 async def test_after_a_failure_it_starts_with_a_fresh_scanner(stack: Stack) -> None:
-    link = link_for()
+    link = link_for(stack)
     stack.started["passive"] = POWERED_OFF
     await failure(link)
     stack.started.clear()
@@ -301,6 +351,7 @@ async def test_after_a_failure_it_starts_with_a_fresh_scanner(stack: Stack) -> N
         dbus_error("org.bluez.Error.DoesNotExist", "Does Not Exist"),
         OSError(errno.EBADF, "Bad file descriptor"),
         EOFError(),
+        AssertionError(),
     ],
     ids=repr,
 )
@@ -311,7 +362,7 @@ async def test_whatever_stopping_raises_is_survived(
     if mode == "active":
         stack.started["passive"] = NO_PASSIVE
     stack.stopped[mode] = error
-    async with running(link_for()):
+    async with running(link_for(stack)):
         pass
     used = [scanner for scanner in stack.scanners if scanner.mode == mode]
     assert used
@@ -320,11 +371,11 @@ async def test_whatever_stopping_raises_is_survived(
 
 
 async def test_a_failure_of_what_hangs_on_it_stops_the_scan(stack: Stack) -> None:
-    def connected(how: str) -> None:
-        raise LinkError(how)
+    def report(state: LinkState) -> None:
+        raise LinkError(state.text)
 
     with pytest.raises(LinkError, match="passive"):
-        await link_for().run(connected)
+        await link_for(stack).run(report)
     assert stack.scanners
     for scanner in stack.scanners:
         assert scanner.calls == ["start", "stop"]
@@ -339,40 +390,60 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.002)
 
 
+@pytest.fixture
+def _short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan_plan, "FIRST_SILENCE", 0.01)
+    monkeypatch.setattr(scan_plan, "LONGEST_SILENCE", 0.02)
+    monkeypatch.setattr(scan_plan, "PROBE_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("_short_silence")
+@pytest.mark.parametrize("mode", ["passive", "active"])
 @pytest.mark.parametrize("error", [None, dbus_error("org.bluez.Error.DoesNotExist")])
 async def test_a_scan_that_has_gone_silent_is_replaced_by_a_fresh_one(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+    stack: Stack, mode: str, error: Exception | None
 ) -> None:
-    """As after a restart of bluetoothd, or when the adapter was pulled out and put in."""
-    monkeypatch.setattr(bluetooth, "_SILENCE_SECONDS", 0.01)
+    """As when a controller hangs with everything in place."""
     if error is not None:
-        stack.stopped["passive"] = error
-    said: list[str] = []
+        stack.stopped[mode] = error
+    states: list[LinkState] = []
     heard: list[Advertisement] = []
-    link = link_for(heard)
-    task = asyncio.create_task(link.run(said.append))
+    link = link_for(stack, heard, mode=mode)
+    task = asyncio.create_task(link.run(states.append))
     await until(lambda: stack.scanners)
     first = stack.scanners[0]
     await until(lambda: first.calls == ["start", "stop"])
     await until(lambda: len([s for s in stack.scanners if s.calls]) > 20)
-    monkeypatch.setattr(bluetooth, "_SILENCE_SECONDS", PATIENCE)
-    await until(lambda: [s.scans for s in stack.scanners][-1])
-    count = len(heard)
+    await until(lambda: stack.modes)
     stack.hear(A, {FE95: CLIMATE})
-    assert len(heard) == count + 1
+    assert len(heard) == 1
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert said == [PASSIVE]
+    assert len({(state.text, state.mode) for state in states}) == 1
     assert stack.modes == set()
 
 
+@pytest.mark.usefixtures("_short_silence")
+async def test_where_passive_scans_are_deaf_an_active_one_stands_in(stack: Stack) -> None:
+    """As with a BlueZ that reads patterns in a way that nobody has met yet."""
+    heard: list[Advertisement] = []
+    task = asyncio.create_task(link_for(stack, heard).run(lambda _state: None))
+    await until(lambda: stack.modes == {"active"})
+    stack.hear(A, {FE95: CLIMATE})
+    assert len(heard) == 1
+    # A sensor that is heard keeps the stand-in, which began with a scan of its own.
+    await until(lambda: [s.mode for s in stack.scanners][-2:] == ["active", "active"])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("_short_silence")
 async def test_a_radio_that_is_gone_when_the_scan_is_replaced_is_said(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: Stack,
 ) -> None:
-    monkeypatch.setattr(bluetooth, "_SILENCE_SECONDS", 0.01)
-    task = asyncio.create_task(link_for().run(lambda _how: None))
+    task = asyncio.create_task(link_for(stack).run(lambda _state: None))
     await until(lambda: stack.scanners)
-    stack.started["passive"] = NO_ADAPTER
+    stack.started["passive"] = stack.started["active"] = NO_ADAPTER
     with pytest.raises(LinkError, match="no Bluetooth adapter"):
         async with asyncio.timeout(PATIENCE):
             await task
@@ -382,8 +453,8 @@ async def test_a_radio_that_is_gone_when_the_scan_is_replaced_is_said(
 async def test_strangers_keep_a_scan_going(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bluetooth, "_SILENCE_SECONDS", 2.0)
-    async with running(link_for()):
+    monkeypatch.setattr(scan_plan, "FIRST_SILENCE", 2.0)
+    async with running(link_for(stack)):
         scanners = len(stack.scanners)
         end = time.monotonic() + 2.5
         while time.monotonic() < end:
@@ -392,12 +463,69 @@ async def test_strangers_keep_a_scan_going(
         assert len(stack.scanners) == scanners
 
 
+# -- the adapter --------------------------------------------------------------------------
+
+
+async def test_an_adapter_that_was_away_is_scanned_anew(stack: Stack) -> None:
+    hci0 = stack.hci0
+    assert hci0 is not None
+    async with running(link_for(stack)):
+        first = stack.scanners[0]
+        stack.change(None)
+        await until(lambda: not stack.modes)
+        assert first.calls == ["start", "stop"]
+        stack.change(replace(hci0, spell=2))
+        await until(lambda: stack.modes)
+        assert stack.scanners[0].calls == ["start", "stop"]
+
+
+async def test_monitors_that_come_late_are_used_at_once(stack: Stack) -> None:
+    hci0 = stack.hci0
+    assert hci0 is not None
+    stack.hci0 = replace(hci0, monitors=False)
+    async with running(link_for(stack)) as how:
+        assert how == ACTIVE
+        stack.change(hci0)
+        await until(lambda: stack.modes == {"passive"})
+
+
+# -- hidden addresses ---------------------------------------------------------------------
+
+SHOWN: Final = "8C5F1D6A-3A0B-4C5E-9B9E-0D8E3C2A7F11"
+WITHOUT_MAC: Final = bytes.fromhex("4020aa0102 0d1004cc002602")
+
+
+async def test_where_addresses_are_hidden_the_mac_in_the_frame_counts(
+    stack: Stack,
+) -> None:
+    heard: list[Advertisement] = []
+    async with running(link_for(stack, heard, hides_addresses=True)):
+        stack.hear(SHOWN, {FE95: WITHOUT_MAC})
+        assert heard == []
+        stack.hear(SHOWN, {FE95: CLIMATE})
+        stack.hear(SHOWN, {FE95: WITHOUT_MAC})
+        stack.hear(SHOWN.lower(), {FE95: WITHOUT_MAC})
+        stack.hear(SHOWN, {FE95: b"\x10"})
+    assert [(advert.address, advert.service_data[0xFE95]) for advert in heard] == [
+        (A, CLIMATE),
+        (A, WITHOUT_MAC),
+        (A, b"\x10"),
+    ]
+
+
+async def test_an_address_that_is_shown_is_not_looked_for_in_frames(stack: Stack) -> None:
+    heard: list[Advertisement] = []
+    async with running(link_for(stack, heard, hides_addresses=False)):
+        stack.hear(B, {FE95: CLIMATE})
+    assert heard == []
+
+
 # -- adverts ------------------------------------------------------------------------------
 
 
 async def test_an_advert_of_a_sensor_is_passed_on(stack: Stack) -> None:
     heard: list[Advertisement] = []
-    async with running(link_for(heard)):
+    async with running(link_for(stack, heard)):
         before = time.monotonic()
         stack.hear(A, {FE95: CLIMATE}, rssi=-71)
         (advert,) = heard
@@ -408,7 +536,7 @@ async def test_an_advert_of_a_sensor_is_passed_on(stack: Stack) -> None:
 
 async def test_a_stranger_costs_no_more_than_a_look_at_its_address(stack: Stack) -> None:
     heard: list[Advertisement] = []
-    async with running(link_for(heard)):
+    async with running(link_for(stack, heard)):
         stack.hear_raw(B, Stranger())
         assert heard == []
         with pytest.raises(AssertionError, match="a stranger's"):  # the trap does work
@@ -417,7 +545,7 @@ async def test_a_stranger_costs_no_more_than_a_look_at_its_address(stack: Stack)
 
 async def test_only_service_data_that_has_a_decoder_is_passed_on(stack: Stack) -> None:
     heard: list[Advertisement] = []
-    async with running(link_for(heard)):
+    async with running(link_for(stack, heard)):
         stack.hear(A, {})
         stack.hear(A, {OTHER_UUID: b"\x01"})
         assert heard == []
@@ -428,7 +556,7 @@ async def test_only_service_data_that_has_a_decoder_is_passed_on(stack: Stack) -
 
 async def test_who_is_wanted_may_change_while_it_listens(stack: Stack) -> None:
     heard: list[Advertisement] = []
-    link = link_for(heard, wanted={A})
+    link = link_for(stack, heard, wanted={A})
     async with running(link):
         stack.hear(B, {FE95: CLIMATE})
         link.wanted = {B}
@@ -451,7 +579,7 @@ def test_patterns_have_the_uuid_for_one_bluez_and_the_products_for_the_other() -
 
 
 async def test_the_patterns_of_the_scan_have_every_product(stack: Stack) -> None:
-    async with running(link_for()):
+    async with running(link_for(stack)):
         scans = [scanner.options["bluez"]["or_patterns"] for scanner in stack.scanners]
         found = [pattern for each in scans for pattern in each]
     # With an eighth pattern in one scan, bluetoothd aborts.

@@ -23,6 +23,7 @@ import serial
 from hk_bridge.errors import LinkError
 from hk_bridge.links import serial_port
 from hk_bridge.links.serial_port import SerialLink
+from hk_bridge.model import LinkState
 from tests.fakes.board import LINE_SPEED, BoardEmulator
 
 #: Longer than anything here takes.
@@ -52,13 +53,13 @@ async def until(condition: Callable[[], Any]) -> None:
 @asynccontextmanager
 async def running(link: SerialLink) -> AsyncIterator[asyncio.Task[None]]:
     """The task of a link whose port is open."""
-    how: list[str] = []
+    how: list[LinkState] = []
     task = asyncio.create_task(link.run(how.append))
     await until(lambda: how or task.done())
     try:
         if task.done():
             await task
-        assert how == ["open"]
+        assert how == [LinkState(is_up=True, text="open")]
         assert link.is_open
         yield task
     finally:
@@ -71,7 +72,7 @@ async def failure(link: SerialLink) -> str:
     """Why the link cannot be had."""
     with pytest.raises(LinkError) as caught:
         async with asyncio.timeout(PATIENCE):
-            await link.run(lambda _how: None)
+            await link.run(lambda _state: None)
     assert not link.is_open
     return str(caught.value)
 
@@ -301,11 +302,11 @@ async def test_what_is_submitted_as_soon_as_the_port_is_open_is_sent(
 ) -> None:
     link = link_to(board)
 
-    def connected(_how: str) -> None:
+    def report(_state: LinkState) -> None:
         link.submit(1, 40)
         link.submit(2, 50)
 
-    task = asyncio.create_task(link.run(connected))
+    task = asyncio.create_task(link.run(report))
     await until(lambda: len(board.frames) == 2)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -584,7 +585,7 @@ async def test_a_link_ends_at_once_while_opening_hangs_and_closes_what_comes_of_
 ) -> None:
     line.closing.set()
     link = SerialLink("socket://far.away:7000", 9600, 0)
-    task = asyncio.create_task(link.run(lambda _how: None))
+    task = asyncio.create_task(link.run(lambda _state: None))
     await until(lambda: line.calls)
     await ended(task)
     assert line.calls == ["open"]
@@ -597,7 +598,7 @@ async def test_a_link_that_ends_when_its_port_has_just_opened_closes_it(
     line: HangingLine,
 ) -> None:
     line.release()
-    task = asyncio.create_task(SerialLink("p", 9600, 0).run(lambda _how: None))
+    task = asyncio.create_task(SerialLink("p", 9600, 0).run(lambda _state: None))
     # The port is open, and the link has not heard of it: the loop has not come round.
     await asyncio.sleep(0)
     end = time.monotonic() + PATIENCE
@@ -621,7 +622,7 @@ async def test_an_opening_that_fails_when_nobody_waits_any_more_is_no_fuss(
         raise serial.SerialException("no route to host")
 
     monkeypatch.setattr(serial, "serial_for_url", fail)
-    task = asyncio.create_task(SerialLink("p", 9600, 0).run(lambda _how: None))
+    task = asyncio.create_task(SerialLink("p", 9600, 0).run(lambda _state: None))
     await until(called.is_set)
     await ended(task)
     go_on.set()

@@ -16,7 +16,7 @@ from hk_bridge.errors import DecodeError, LinkError
 from hk_bridge.links import serial_port, simulator
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard, SimulatedRadio
-from hk_bridge.model import Advertisement, Reading
+from hk_bridge.model import Advertisement, LinkState, Reading
 from hk_bridge.protocols import mibeacon
 
 PATIENCE: Final = 20.0
@@ -34,11 +34,11 @@ async def until(condition: Callable[[], Any]) -> None:
 @asynccontextmanager
 async def running(link: SimulatedBoard | SimulatedRadio | SerialLink) -> AsyncIterator[str]:
     """A link that is up; how it is."""
-    how: list[str] = []
+    how: list[LinkState] = []
     task = asyncio.create_task(link.run(how.append))
     await until(lambda: how or task.done())
     try:
-        yield how[0]
+        yield how[0].text
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -172,7 +172,7 @@ async def test_a_board_that_has_ended_is_gone_for_the_link(
     board = SimulatedBoard("Dimmer")
     async with running(board):
         link = SerialLink(board.port, 9600, 0)
-        up: list[str] = []
+        up: list[LinkState] = []
         task = asyncio.create_task(link.run(up.append))
         await until(lambda: up)
     with pytest.raises(LinkError):
