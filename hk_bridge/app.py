@@ -7,30 +7,28 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from hk_bridge.accessory_server import AccessoryServer
 from hk_bridge.complaints import Complaints
 from hk_bridge.config import Config, DimmerConfig
-from hk_bridge.errors import DecodeError, StoreError
+from hk_bridge.errors import StoreError
 from hk_bridge.files import Exposed
-from hk_bridge.homekit.accessories import HouseBridge, Information
-from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.homekit.network import Network
 from hk_bridge.homekit.store import Identity, StateLock, Store
-from hk_bridge.house import LampStation, SensorStation
 from hk_bridge.identities import settle, with_adopted_address
+from hk_bridge.lamp_station import LampStation
 from hk_bridge.links.serial_port import SerialLink
-from hk_bridge.links.simulator import SimulatedBoard, SimulatedRadio
+from hk_bridge.links.simulator import SimulatedBoard
 from hk_bridge.memory import DeviceMemory, Memory
-from hk_bridge.model import Advertisement
-from hk_bridge.protocols import advert
-from hk_bridge.protocols.products import PRODUCTS, product
-from hk_bridge.supervision import Link, supervise
-
-if TYPE_CHECKING:
-    from hk_bridge.links.bluetooth import BluetoothLink
+from hk_bridge.sensor_radio import SensorRadio
+from hk_bridge.sensor_station import SensorStation
+from hk_bridge.status import LinkStatus, Status, to_json, versions
+from hk_bridge.supervision import Supervisor
+from hk_bridge.web.actions import Actions
+from hk_bridge.web.server import ControlServer
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
@@ -38,9 +36,6 @@ _complaints: Final = Complaints(_LOG)
 _TICK_SECONDS: Final = 1.0
 _SENSORS_SAVED_SECONDS: Final = 60.0
 _LAMPS_SAVED_SECONDS: Final = 1.0
-
-#: What an address-less sensor has in a simulation: locally administered, so nobody's.
-_SIMULATED_ADDRESS: Final = "4E:64:A8:00:00:01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +96,9 @@ class App:
         self._memory = Memory(options.state_directory, simulated=options.simulate)
         remembered = self._memory.load()
         self._lamp_changed = asyncio.Event()
-        self._bluetooth: BluetoothLink | None = None
-        self._links: list[tuple[Link, Callable[[], None]]] = []
+        self._links: list[Supervisor] = []
+        self._radio: SensorRadio | None = None
+        self._started = time.monotonic()
         self._sensors = [
             SensorStation(sensor, remembered.sensors.get(sensor.identity))
             for sensor in config.sensors
@@ -110,33 +106,46 @@ class App:
         self._lamps = [
             lamp for dimmer in config.dimmers for lamp in self._board(dimmer, remembered)
         ]
-        self._by_address = {
-            sensor.config.address: sensor
-            for sensor in self._sensors
-            if sensor.config.address is not None
-        }
 
     async def run(self, stop: asyncio.Event, welcome: Callable[[Identity], None]) -> None:
         """Run until `stop` is set; see the function of that name."""
         network = Network.find(self._options.bind or self._config.bridge.bind)
         port = self._options.port or self._config.bridge.port
         zeroconf = network.zeroconf()
-        driver = BridgeDriver(self._store, network, port, zeroconf)
+        server = AccessoryServer(
+            self._store,
+            self._config,
+            network,
+            port,
+            zeroconf,
+            [*self._sensors, *self._lamps],
+            welcome,
+        )
+        control = ControlServer(self._options.state_directory)
         try:
-            self._assemble(driver)
-            await driver.listen()
+            control.listen()
+            await server.listen()
             self._say_what_runs(network, port)
             welcome(self._store.bridge())
+            runs = [link.run for link in self._links]
             if self._sensors:
-                self._links.append((self._radio(), _nothing))
+                self._radio = SensorRadio(
+                    self._config.bluetooth,
+                    self._sensors,
+                    self._store,
+                    simulate=self._options.simulate,
+                )
+                runs.append(self._radio.run)
+            actions = Actions(lambda: to_json(self._status(server)), server.reset_pairings)
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(coroutine)
                     for coroutine in (
-                        driver.announce(),
+                        server.announce(),
                         self._age(),
                         self._keep(),
-                        *(supervise(link, connected) for link, connected in self._links),
+                        control.run(actions),
+                        *(run() for run in runs),
                     )
                 ]
                 await stop.wait()
@@ -145,9 +154,10 @@ class App:
                     task.cancel()
                 # While the links let go, which a daemon that hangs may delay.
                 self._save(self._remembered())
-                await driver.close()
+                await server.close()
         finally:
-            await driver.close()
+            control.close()
+            await server.close()
             await zeroconf.async_close()
         _LOG.info("stopped")
 
@@ -158,7 +168,7 @@ class App:
         port = dimmer.port
         if self._options.simulate:
             board = SimulatedBoard(dimmer.name)
-            self._links.append((board, _nothing))
+            self._links.append(Supervisor(board))
             port = board.port
         link = SerialLink(port, dimmer.baudrate, dimmer.ramp)
         lamps = [
@@ -176,46 +186,10 @@ class App:
             for lamp in lamps:
                 lamp.resend()
 
-        self._links.append((link, resend))
+        self._links.append(Supervisor(link, resend))
         return lamps
 
-    def _radio(self) -> Link:
-        configs = [sensor.config for sensor in self._sensors]
-        if self._options.simulate:
-            keys = {c.address or _SIMULATED_ADDRESS: c.bind_key for c in configs}
-            return SimulatedRadio(keys, self._heard)
-        # bleak takes its time to import, and controllers need not wait for it.
-        from hk_bridge.links.bluetooth import BluetoothLink  # noqa: PLC0415 # see above
-
-        adopts = any(config.address is None for config in configs)
-        wanted = Everyone() if adopts else self._by_address
-        self._bluetooth = BluetoothLink(wanted, self._heard, advert.UUIDS, PRODUCTS)
-        return self._bluetooth
-
-    def _assemble(self, driver: BridgeDriver) -> None:
-        """Give every device its accessory."""
-        identity, name = self._store.bridge(), self._config.bridge.name
-        bridge = HouseBridge(
-            driver,
-            Information(name, "hk-bridge", "HomeKit bridge", identity.device_id),
-            lambda: _complaints.say(
-                "identify", f"{name} was asked to identify itself", logging.INFO
-            ),
-        )
-        devices: list[SensorStation | LampStation] = [*self._sensors, *self._lamps]
-        for device in devices:
-            bridge.add_accessory(
-                device.make_accessory(driver, identity.aids[device.identity])
-            )
-        driver.add_accessory(bridge)
-
     # -- while it runs ----------------------------------------------------------------
-
-    def _heard(self, advertisement: Advertisement) -> None:
-        """Take one advert; the radio has let only wanted addresses through."""
-        station = self._by_address.get(advertisement.address) or self._adopt(advertisement)
-        if station is not None:
-            station.heard(advertisement)
 
     async def _age(self) -> None:
         """Hide what has become too old."""
@@ -238,46 +212,6 @@ class App:
             self._lamp_changed.clear()
             await asyncio.to_thread(self._save, self._remembered())
 
-    def _adopt(self, advertisement: Advertisement) -> SensorStation | None:
-        """The only sensor, if it has no address yet and this is one it can be."""
-        waiting = [sensor for sensor in self._sensors if sensor.config.address is None]
-        if not waiting:
-            return None
-        (station,) = waiting
-        address = advertisement.address
-        try:
-            reading = advert.decode(
-                advertisement.service_data, address, station.config.bind_key
-            )
-        except DecodeError:
-            return None
-        # A battery is not enough: many things that are no climate sensor have one.
-        if reading is None or not reading.values.keys() & {"temperature", "humidity"}:
-            return None
-        before = station.identity
-        station.config = replace(station.config, address=address)
-        try:
-            if not self._options.simulate:
-                self._store.put(self._store.bridge().with_adopted(before, address))
-        except StoreError as error:
-            station.config = replace(station.config, address=None)
-            _complaints.say(
-                "adopt", f"{station.config.name} cannot adopt {address}: {error}"
-            )
-            return None
-        self._by_address[address] = station
-        if self._bluetooth is not None:
-            self._bluetooth.wanted = self._by_address
-        _LOG.info(
-            "%s is now %s, a %s, and stays it. To replace it one day and keep its place in "
-            'Home, write "id": "%s" and the new "address" into accessories.json',
-            station.config.name,
-            address,
-            product(reading.product_id).name,
-            address,
-        )
-        return station
-
     def _remembered(self) -> DeviceMemory:
         now = time.monotonic()
         return DeviceMemory(
@@ -295,6 +229,24 @@ class App:
         except StoreError as error:
             _complaints.say("save", f"last values and lamp levels are not kept: {error}")
 
+    def _status(self, server: AccessoryServer) -> Status:
+        now = time.monotonic()
+        return Status(
+            versions(),
+            now - self._started,
+            self._options.simulate,
+            server.status(),
+            None if self._radio is None else self._radio.status(now),
+            tuple(
+                LinkStatus(
+                    link.link.name, link.state.is_up, link.state.text, now - link.since
+                )
+                for link in self._links
+            ),
+            tuple(sensor.status(now) for sensor in self._sensors),
+            tuple(lamp.status() for lamp in self._lamps),
+        )
+
     def _say_what_runs(self, network: Network, port: int) -> None:
         _LOG.info(
             "%s: sensors %d, lamps %d, port %d on %s",
@@ -306,14 +258,3 @@ class App:
         )
         if network.loopback_only:
             _LOG.warning("only this machine can find the bridge: it is on loopback alone")
-
-
-class Everyone:
-    """Contains every address: for the sensor that has none yet."""
-
-    def __contains__(self, address: object) -> bool:
-        return True
-
-
-def _nothing() -> None:
-    """What there is to do when a radio is up."""

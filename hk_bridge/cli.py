@@ -6,26 +6,34 @@ use. The commands import what they need when they run, so that each starts quick
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import click
 
 from hk_bridge import __version__, terminal
-from hk_bridge.errors import ConfigError, HkBridgeError, locate
+from hk_bridge.cli_options import (
+    DEFAULT_CONFIG,
+    config_option,
+    counted,
+    fails_clearly,
+    simulate_option,
+    state_option,
+)
+from hk_bridge.cli_scan import scan
+from hk_bridge.cli_status import status
+from hk_bridge.errors import ConfigError, locate
 
 _LOG = logging.getLogger("hk_bridge")
 
 _OUTPUT_ERRORS: Final = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF)
-_DEFAULT_CONFIG: Final = "accessories.json"
 
 
 def main() -> None:
@@ -51,65 +59,6 @@ def _nowhere() -> TextIO:
     return Path(os.devnull).open("w")
 
 
-def _fails_clearly(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn each error of the project into its message and exit code 1."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 # click's own
-        try:
-            command(*args, **kwargs)
-        except ConfigError as error:
-            click.echo(str(error), err=True)
-            click.echo(f"{_count(error.problems, 'problem')} in {error.file}", err=True)
-            sys.exit(1)
-        except HkBridgeError as error:
-            click.echo(f"hk-bridge: {error}", err=True)
-            sys.exit(1)
-
-    return wrapped
-
-
-class _PathParameter(click.Path):
-    """A path of which the program itself says what is wrong, and which is not empty."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path, readable=False)
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 # click's own
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Any:  # noqa: ANN401 # click's own
-        """Refuse what an unset variable of the shell leaves of an option."""
-        if value == "":
-            self.fail("the path is empty", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-_config_option = click.option(
-    "--config",
-    "config_path",
-    type=_PathParameter(),
-    envvar="HK_BRIDGE_CONFIG",
-    metavar="FILE",
-    help="The configuration. Default: $HK_BRIDGE_CONFIG, else ./accessories.json",
-)
-_state_option = click.option(
-    "--state-dir",
-    type=_PathParameter(),
-    metavar="DIR",
-    help="Where pairing and last values are kept. Default: $STATE_DIRECTORY, else the "
-    "user's state directory",
-)
-_simulate_option = click.option(
-    "--simulate",
-    is_flag=True,
-    help="Put simulated sensors and a dimmer board in the process, with a state directory "
-    "of their own.",
-)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hk-bridge")
 def cli() -> None:
@@ -119,15 +68,21 @@ def cli() -> None:
     Examples:
       hk-bridge run --simulate     try it without any hardware
       hk-bridge check              is accessories.json right?
+      hk-bridge scan --add         find sensors, and write them into accessories.json
       hk-bridge run                run the bridge
+      hk-bridge status             how is it?
       hk-bridge pairing show       setup code and QR code for the Home app
     """
 
 
+cli.add_command(scan)
+cli.add_command(status)
+
+
 @cli.command()
-@_config_option
-@_state_option
-@_simulate_option
+@config_option
+@state_option
+@simulate_option
 @click.option(
     "--bind",
     multiple=True,
@@ -142,7 +97,7 @@ def cli() -> None:
     help="Default: bridge.port, else 51826",
 )
 @click.option("-v", "--verbose", count=True, help="Say more; -vv says everything.")
-@_fails_clearly
+@fails_clearly
 def run(
     config_path: Path | None,
     state_dir: Path | None,
@@ -162,7 +117,7 @@ def run(
     from hk_bridge import app, config  # noqa: PLC0415 # see the module's docstring
 
     terminal.start_logging(verbose)
-    path = config_path or Path(_DEFAULT_CONFIG)
+    path = config_path or Path(DEFAULT_CONFIG)
     loaded = config.load(path)
     for warning in loaded.warnings:
         _LOG.warning("%s", locate(str(path), warning))
@@ -173,8 +128,8 @@ def run(
 
 
 @cli.command()
-@_config_option
-@_fails_clearly
+@config_option
+@fails_clearly
 def check(config_path: Path | None) -> None:
     """Check the configuration, and say everything that is wrong with it.
 
@@ -185,7 +140,7 @@ def check(config_path: Path | None) -> None:
     """
     from hk_bridge import config  # noqa: PLC0415 # see the module's docstring
 
-    path = config_path or Path(_DEFAULT_CONFIG)
+    path = config_path or Path(DEFAULT_CONFIG)
     try:
         loaded = config.load(path)
     except ConfigError as error:
@@ -193,18 +148,18 @@ def check(config_path: Path | None) -> None:
             click.echo(f"error: {locate(error.file, problem)}")
         for warning in error.warnings:
             click.echo(f"warning: {locate(error.file, warning)}")
-        click.echo(f"{_count(error.problems, 'problem')} in {error.file}")
+        click.echo(f"{counted(error.problems, 'problem')} in {error.file}")
         sys.exit(1)
     for warning in loaded.warnings:
         click.echo(f"warning: {locate(str(path), warning)}")
     lamps = [channel for dimmer in loaded.dimmers for channel in dimmer.channels]
     click.echo(
-        f"{path} is fine: {_count(loaded.sensors, 'sensor')}, {_count(lamps, 'lamp')}"
+        f"{path} is fine: {counted(loaded.sensors, 'sensor')}, {counted(lamps, 'lamp')}"
     )
 
 
 @cli.command()
-@_fails_clearly
+@fails_clearly
 def schema() -> None:
     """Print the JSON Schema of accessories.json, for editors.
 
@@ -229,10 +184,10 @@ def pairing() -> None:
 
 
 @pairing.command()
-@_config_option
-@_state_option
-@_simulate_option
-@_fails_clearly
+@config_option
+@state_option
+@simulate_option
+@fails_clearly
 def show(config_path: Path | None, state_dir: Path | None, simulate: bool) -> None:  # noqa: FBT001 # click passes by name
     """Show setup code, setup payload, QR code, and who is paired.
 
@@ -261,14 +216,15 @@ def show(config_path: Path | None, state_dir: Path | None, simulate: bool) -> No
 
 
 @pairing.command()
-@_state_option
-@_simulate_option
+@state_option
+@simulate_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_fails_clearly
+@fails_clearly
 def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: FBT001 # click passes by name
     """Forget all controllers; the bridge must be paired anew.
 
-    Setup code, QR code and accessories stay. Remove the bridge in the Home app too.
+    Setup code, QR code and accessories stay. Remove the bridge in the Home app too. A
+    bridge that runs goes on: its lamps and sensors notice nothing.
 
     \b
     Examples:
@@ -276,21 +232,32 @@ def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: F
       hk-bridge pairing reset --simulate --yes
     """
     from hk_bridge.homekit.store import StateLock, Store  # noqa: PLC0415 # see the module's docstring
+    from hk_bridge.web import client  # noqa: PLC0415 # see the module's docstring
 
     directory = terminal.state_directory(state_dir, simulate=simulate)
     if not Store.exists(directory):
         click.echo(f"Nothing to forget: {directory} holds no pairing.")
         return
-    with StateLock(directory):
-        store = Store.open(directory)
+    if client.runs(directory):
+        answer = asyncio.run(client.ask(directory, "GET", "/status"))
         if not yes:
-            who = len(store.bridge().pairings) or "none"
-            click.confirm(
-                f"Forget all paired controllers ({who})? Home loses rooms and automations",
-                abort=True,
-            )
-        store.put(store.bridge().without_pairings())
+            _confirm_reset(len(answer["bridge"]["controllers"]))
+        asyncio.run(client.ask(directory, "POST", "/pairing/reset"))
+    else:
+        with StateLock(directory):
+            store = Store.open(directory)
+            if not yes:
+                _confirm_reset(len(store.bridge().pairings))
+            store.put(store.bridge().without_pairings())
     click.echo("Forgotten. Remove the bridge in the Home app, then add it again.")
+
+
+def _confirm_reset(controllers: int) -> None:
+    click.confirm(
+        f"Forget all paired controllers ({controllers or 'none'})? Home loses rooms and "
+        "automations",
+        abort=True,
+    )
 
 
 @cli.command()
@@ -301,7 +268,7 @@ def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: F
 @click.option("--address", metavar="MAC", help="Of the sensor, where the frame has none.")
 @click.option("--bindkey", metavar="HEX", help="Of an encrypting sensor: 24 or 32 digits.")
 @click.argument("payloads", metavar="PAYLOAD...", nargs=-1, required=True)
-@_fails_clearly
+@fails_clearly
 def decode(
     as_json: bool,  # noqa: FBT001 # click passes by name
     uuid: str,
@@ -333,7 +300,7 @@ def _configured_pin(config_path: Path | None) -> str | None:
     """The setup code that the configuration gives, where there is one that can be read."""
     from hk_bridge import config  # noqa: PLC0415 # see the module's docstring
 
-    path = config_path or Path(_DEFAULT_CONFIG)
+    path = config_path or Path(DEFAULT_CONFIG)
     if config_path is None and not path.exists():
         return None
     try:
@@ -345,7 +312,3 @@ def _configured_pin(config_path: Path | None) -> str | None:
             err=True,
         )
         return None
-
-
-def _count(things: Sequence[object], noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from hk_bridge.errors import DecodeError
-from hk_bridge.model import parse_address
+from hk_bridge.model import Quantity, parse_address
 from hk_bridge.protocols.advert import decode_payload
 from hk_bridge.protocols.products import product
 
@@ -19,7 +20,11 @@ _BIND_KEY_LENGTHS: Final = (12, 16)
 #: Longer than any advert: what is longer is refused before it is copied around.
 _MOST_DIGITS: Final = 4096
 
-_UNITS: Final = {"temperature": " °C", "humidity": " %", "battery": " % battery"}
+UNITS: Final[Mapping[Quantity, str]] = {
+    "temperature": " °C",
+    "humidity": " %",
+    "battery": " % battery",
+}
 
 
 def parse_uuid(text: str) -> int:
@@ -84,7 +89,7 @@ def in_words(result: dict[str, Any]) -> str:
     names = [result[name] for name in ("product", "address") if name in result]
     if "counter" in result:
         names.append(f"#{result['counter']}")
-    values = [f"{result[name]}{unit}" for name, unit in _UNITS.items() if name in result]
+    values = [f"{result[name]}{unit}" for name, unit in UNITS.items() if name in result]
     if "error" in result:
         values.append(f"error: {result['error']}")
     what = ", ".join(values) or "no value in this frame"

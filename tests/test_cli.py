@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -339,17 +339,20 @@ def test_pairing_show_takes_the_code_of_the_configuration(house: Path) -> None:
     assert "Setup code:    031-45-154" in shown
 
 
-def test_pairing_reset_asks_first_and_is_refused_while_the_bridge_runs(house: Path) -> None:
+@pytest.mark.parametrize("runs", [False, True])
+def test_pairing_reset_asks_first_whether_or_not_the_bridge_runs(
+    house: Path,
+    runs: bool,
+) -> None:
     state = ["--state-dir", "state"]
     call(house, "pairing", "show", *state)
     before = json.loads((house / "state" / "homekit.json").read_text())
-    assert call(house, "pairing", "reset", *state, stdin="n\n").returncode == 1
-    assert json.loads((house / "state" / "homekit.json").read_text()) == before
-    with running(house, "--simulate", *state):
-        refused = call(house, "pairing", "reset", "--yes", *state)
-        assert refused.returncode == 1
-        assert "in use by another hk-bridge" in refused.stderr
-    assert call(house, "pairing", "reset", "--yes", *state).returncode == 0
+    with running(house, "--simulate", *state) if runs else nullcontext():
+        refused = call(house, "pairing", "reset", *state, stdin="n\n")
+        assert (refused.returncode, refused.stdout[:10]) == (1, "Forget all")
+        kept = json.loads((house / "state" / "homekit.json").read_text())
+        assert kept["bridges"][0]["deviceId"] == before["bridges"][0]["deviceId"]
+        assert call(house, "pairing", "reset", "--yes", *state).returncode == 0
     after = json.loads((house / "state" / "homekit.json").read_text())
     assert after["bridges"][0]["deviceId"] != before["bridges"][0]["deviceId"]
     for kept in ("setupCode", "setupId"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -147,6 +148,14 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         _LOG.info("removed controller %s", client_uuid)
         # The answer to the one who asked leaves first.
         self.loop.call_soon(self._close_sessions_of_removed)
+
+    def connections(self) -> Counter[UUID]:
+        """How many connections each controller has open."""
+        return Counter(
+            connection.handler.client_uuid
+            for connection in self.http_server.all_connections()
+            if connection.is_verified
+        )
 
     def _close_sessions_of_removed(self) -> None:
         for connection in self.http_server.all_connections():

@@ -19,11 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.stateful import rule as edit
 
 from hk_bridge.app import App, Options
-from hk_bridge.config import Config, parse
+from hk_bridge.config import BluetoothConfig, Config, parse
 from hk_bridge.errors import StoreError
 from hk_bridge.homekit.store import Identity, Pairing, Store
 from hk_bridge.identities import settle
 from hk_bridge.model import Advertisement
+from hk_bridge.sensor_radio import SensorRadio
 
 Json = dict[str, Any]
 
@@ -325,7 +326,8 @@ LAMPS: Final = dimmer("Board", "loop://", 1, 2)
 def adopts(app: App, address: str, service_data: bytes, uuid: int = UUID) -> bool:
     """Whether the sensor without an address becomes the one that is heard."""
     heard = Advertisement(address, {uuid: service_data}, rssi=-60, at=0.0)
-    return app._adopt(heard) is not None
+    radio = SensorRadio(BluetoothConfig(), app._sensors, app._store, simulate=False)
+    return radio._adopt(heard) is not None
 
 
 def adopted(state: Path, *accessories: Json) -> App:

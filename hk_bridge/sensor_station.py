@@ -1,26 +1,23 @@
-"""The devices of the house, each tied to its configuration and its accessory."""
+"""A sensor of the house, tied to its configuration and its accessory."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 
 from hk_bridge.complaints import Complaints
-from hk_bridge.config import ChannelConfig, DimmerConfig, SensorConfig
-from hk_bridge.devices.dimmer import DimmerChannel, Lamp, LevelCurve
+from hk_bridge.config import SensorConfig
 from hk_bridge.devices.sensor import NEVER, Sensor
-from hk_bridge.errors import DecodeError, LinkError
-from hk_bridge.homekit.accessories import Information, LampAccessory, SensorAccessory
+from hk_bridge.errors import DecodeError
+from hk_bridge.homekit.accessories import Information, SensorAccessory
 from hk_bridge.homekit.bridge import BridgeDriver
-from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.memory import SensorMemory, from_wall_clock, to_wall_clock
 from hk_bridge.model import Advertisement, Reading
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.products import PRODUCTS, Product, product
+from hk_bridge.status import SensorStatus
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
@@ -32,12 +29,23 @@ _PLAIN_TIMEOUT: Final = min(product.timeout for product in PRODUCTS.values())
 #: What a sensor is until its first frame says more.
 _UNKNOWN: Final = Product("MiBeacon sensor", "Xiaomi")
 
-_BLINKS: Final = 3
-_BLINK_SECONDS: Final = 0.5
+
+class SensorState(StrEnum):
+    """How it is with a sensor."""
+
+    NEVER_HEARD = "never heard"
+    NO_VALUE = "heard, no value yet"
+    NEEDS_KEY = "needs a bind key"
+    UNREADABLE = "cannot be read"
+    DECODING = "decoding"
+    SILENT = "silent"
 
 
 class SensorStation:
-    """A configured sensor: from its service data to its accessory."""
+    """A configured sensor: from its service data to its accessory.
+
+    `heard_at` is when its last advert came (monotonic), `adverts` how many have.
+    """
 
     accessory: SensorAccessory
 
@@ -50,6 +58,10 @@ class SensorStation:
             config.low_battery,
         )
         self.expires = NEVER
+        self.heard_at: float | None = None
+        self.adverts = 0
+        self._rssi: int | None = None
+        self._state = SensorState.NEVER_HEARD
         self._live = False
         if remembered is not None:
             now = time.monotonic()
@@ -86,22 +98,33 @@ class SensorStation:
 
     def heard(self, advertisement: Advertisement) -> None:
         """Take one advert of this sensor."""
+        self.heard_at = advertisement.at
+        self.adverts += 1
+        self._rssi = advertisement.rssi
         try:
             reading = advert.decode(
                 advertisement.service_data, self.config.address, self.config.bind_key
             )
         except DecodeError as error:
+            self._state = SensorState.UNREADABLE
             _complaints.say(self, f"{self.config.name}: a frame cannot be read: {error}")
             return
         if reading is None:
             return
         if reading.needs_key:
+            self._state = SensorState.NEEDS_KEY
             _complaints.say(
                 self,
                 f"{self.config.name}: {product(reading.product_id).name} encrypts its "
                 'values. Add its "bindKey" to accessories.json',
             )
             return
+        if advertisement.rssi is None and self.sensor.is_copy(reading):
+            return  # remembered by the system, and not heard
+        if reading.values:
+            self._state = SensorState.DECODING
+        elif self._state is SensorState.NEVER_HEARD:
+            self._state = SensorState.NO_VALUE
         self.take(reading, advertisement.at)
 
     def take(self, reading: Reading, at: float) -> None:
@@ -138,6 +161,21 @@ class SensorStation:
                     self.sensor.timeout / 60,
                 )
 
+    def status(self, now: float) -> SensorStatus:
+        """What is known of it."""
+        product_id = self.sensor.product_id
+        is_silent = not self._live and self._state is SensorState.DECODING
+        return SensorStatus(
+            self.config.name,
+            self.config.address,
+            SensorState.SILENT if is_silent else self._state,
+            None if product_id is None else f"0x{product_id:04X}",
+            None if product_id is None else product(product_id).name,
+            self._rssi,
+            None if self.heard_at is None else now - self.heard_at,
+            self.sensor.last_values(now),
+        )
+
     def remember(self, now: float) -> SensorMemory:
         """What to keep over a restart."""
         return SensorMemory(
@@ -154,100 +192,6 @@ class SensorStation:
         if product_id in PRODUCTS:
             return PRODUCTS[product_id].timeout
         return _ENCRYPTED_TIMEOUT if self.config.bind_key else _PLAIN_TIMEOUT
-
-
-class LampStation:
-    """A dimmer channel: from its accessory to the link.
-
-    `on_change` is called after each write that was accepted.
-    """
-
-    accessory: LampAccessory
-
-    def __init__(
-        self,
-        dimmer: DimmerConfig,
-        config: ChannelConfig,
-        link: SerialLink,
-        remembered: Lamp | None,
-        on_change: Callable[[], None],
-    ) -> None:
-        self.config = config
-        self._dimmer = dimmer
-        self.identity = dimmer.identity(config.channel)
-        self.link = link
-        self.channel = DimmerChannel(
-            LevelCurve(config.min_level, config.max_level), remembered
-        )
-        self._on_change = on_change
-        self._blinking: asyncio.Task[None] | None = None
-
-    def make_accessory(self, driver: BridgeDriver, aid: int) -> LampAccessory:
-        """The accessory on which this lamp is shown from now on."""
-        number = self.config.channel
-        serial = f"{self._dimmer.id or 'WXDM2'}-{number}"
-        self.accessory = LampAccessory(
-            driver,
-            Information(self.config.name, "WXDM2", f"Dimmer channel {number}", serial),
-            aid,
-            self.identify,
-            apply=self.apply,
-            reachable=lambda: self.link.is_open,
-        )
-        self.accessory.show(self.channel.lamp)
-        return self.accessory
-
-    def apply(self, on: bool | None, brightness: int | None) -> Lamp:  # noqa: FBT001 # HomeKit's own pair
-        """Carry out one write. Raises LinkError, with nothing changed, without a port."""
-        lamp = self.channel.lamp.set(on=on, brightness=brightness)
-        level = self.channel.level_of(lamp)
-        if (
-            level != self.channel.level
-            or self._blinking is not None
-            or not self.link.is_open
-        ):
-            self._stop_blinking()
-            self.link.submit(self.config.channel, level)
-        self.channel.accept(lamp)
-        self._on_change()
-        return lamp
-
-    def resend(self) -> None:
-        """Send the last accepted level again, after the port has come back."""
-        if self.channel.level is not None:
-            self.link.submit(self.config.channel, self.channel.level)
-
-    def identify(self) -> None:
-        """Blink, and then put the lamp back. Raises LinkError without a port."""
-        if not self.link.is_open:
-            raise LinkError(f"{self.link.name} is not there")
-        self._stop_blinking()
-        self._blinking = asyncio.get_running_loop().create_task(self._blink())
-
-    async def close(self) -> None:
-        """End what is under way, with the lamp as it should be, on the wire."""
-        task = self._blinking
-        self._stop_blinking()
-        if task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            with contextlib.suppress(LinkError):
-                self.link.submit(self.config.channel, self.channel.level or 0)
-        await self.link.drain()
-
-    def _stop_blinking(self) -> None:
-        if self._blinking is not None:
-            self._blinking.cancel()
-            self._blinking = None
-
-    async def _blink(self) -> None:
-        own = self.channel.level or 0
-        other = 0 if own else self.channel.level_of(Lamp(on=True))
-        with contextlib.suppress(LinkError):
-            for level in (other, own) * _BLINKS:
-                self.link.submit(self.config.channel, level)
-                await asyncio.sleep(_BLINK_SECONDS)
-        self._blinking = None
 
 
 def _summary(temperature: float | None, humidity: float | None) -> str:

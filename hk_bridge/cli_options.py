@@ -1,0 +1,79 @@
+"""What the commands of the command line have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from hk_bridge.errors import ConfigError, HkBridgeError
+
+DEFAULT_CONFIG: Final = "accessories.json"
+
+
+def fails_clearly(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn each error of the project into its message and exit code 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 # click's own
+        try:
+            command(*args, **kwargs)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            click.echo(f"{counted(error.problems, 'problem')} in {error.file}", err=True)
+            sys.exit(1)
+        except HkBridgeError as error:
+            click.echo(f"hk-bridge: {error}", err=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+class PathParameter(click.Path):
+    """A path of which the program itself says what is wrong, and which is not empty."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 # click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401 # click's own
+        """Refuse what an unset variable of the shell leaves of an option."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=PathParameter(),
+    envvar="HK_BRIDGE_CONFIG",
+    metavar="FILE",
+    help="The configuration. Default: $HK_BRIDGE_CONFIG, else ./accessories.json",
+)
+state_option = click.option(
+    "--state-dir",
+    type=PathParameter(),
+    metavar="DIR",
+    help="Where pairing and last values are kept. Default: $STATE_DIRECTORY, else the "
+    "user's state directory",
+)
+simulate_option = click.option(
+    "--simulate",
+    is_flag=True,
+    help="Put simulated sensors and a dimmer board in the process, with a state directory "
+    "of their own.",
+)
+
+
+def counted(things: Sequence[object], noun: str) -> str:
+    """How many there are: ``1 sensor``, ``2 sensors``."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,138 @@
+"""The radio and the sensors that are heard by it: whose advert is whose."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from hk_bridge.complaints import Complaints
+from hk_bridge.config import BluetoothConfig
+from hk_bridge.errors import DecodeError, StoreError
+from hk_bridge.homekit.store import Store
+from hk_bridge.links.simulator import SimulatedRadio
+from hk_bridge.model import Advertisement
+from hk_bridge.protocols import advert
+from hk_bridge.protocols.products import PRODUCTS, product
+from hk_bridge.sensor_station import SensorStation
+from hk_bridge.status import RadioStatus
+from hk_bridge.supervision import Link, Supervisor
+
+if TYPE_CHECKING:
+    from hk_bridge.links.bluetooth import BluetoothLink
+
+_LOG = logging.getLogger(__name__)
+_complaints: Final = Complaints(_LOG)
+
+#: What an address-less sensor has in a simulation: locally administered, so nobody's.
+_SIMULATED_ADDRESS: Final = "4E:64:A8:00:00:01"
+
+
+class SensorRadio:
+    """Hands each advert to the sensor that it is of.
+
+    A single sensor without an address adopts the first one that it can be; the store
+    keeps which one that is, unless `simulate` has sensors speak that are none.
+    """
+
+    def __init__(
+        self,
+        config: BluetoothConfig,
+        stations: Sequence[SensorStation],
+        store: Store,
+        *,
+        simulate: bool,
+    ) -> None:
+        self._config = config
+        self._stations = stations
+        self._store = store
+        self._simulate = simulate
+        self._bluetooth: BluetoothLink | None = None
+        self._by_address = {
+            station.config.address: station
+            for station in stations
+            if station.config.address is not None
+        }
+        self._supervisor = Supervisor(self._make_link())
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        await self._supervisor.run()
+
+    def status(self, now: float) -> RadioStatus:
+        """How it is with the radio."""
+        heard_at = [s.heard_at for s in self._stations if s.heard_at is not None]
+        if self._bluetooth is not None and self._bluetooth.heard_at is not None:
+            heard_at.append(self._bluetooth.heard_at)
+        return RadioStatus.of(
+            self._supervisor.state,
+            now - self._supervisor.since,
+            now - max(heard_at) if heard_at else None,
+            sum(station.adverts for station in self._stations),
+        )
+
+    def _make_link(self) -> Link:
+        configs = [station.config for station in self._stations]
+        if self._simulate:
+            keys = {c.address or _SIMULATED_ADDRESS: c.bind_key for c in configs}
+            return SimulatedRadio(keys, self._heard)
+        # bleak takes its time to import, and controllers need not wait for it.
+        from hk_bridge.links.bluetooth import EVERYONE, BluetoothLink  # noqa: PLC0415 # see above
+
+        adopts = any(config.address is None for config in configs)
+        self._bluetooth = BluetoothLink(
+            EVERYONE if adopts else self._by_address,
+            self._heard,
+            advert.UUIDS,
+            PRODUCTS,
+            mode=self._config.mode,
+            adapter=self._config.adapter,
+        )
+        return self._bluetooth
+
+    def _heard(self, advertisement: Advertisement) -> None:
+        """Take one advert; the radio has let only wanted addresses through."""
+        station = self._by_address.get(advertisement.address) or self._adopt(advertisement)
+        if station is not None:
+            station.heard(advertisement)
+
+    def _adopt(self, advertisement: Advertisement) -> SensorStation | None:
+        """The only sensor, if it has no address yet and this is one it can be."""
+        waiting = [sensor for sensor in self._stations if sensor.config.address is None]
+        if not waiting:
+            return None
+        (station,) = waiting
+        address = advertisement.address
+        try:
+            reading = advert.decode(
+                advertisement.service_data, address, station.config.bind_key
+            )
+        except DecodeError:
+            return None
+        # A battery is not enough: many things that are no climate sensor have one.
+        if reading is None or not reading.values.keys() & {"temperature", "humidity"}:
+            return None
+        before = station.identity
+        station.config = replace(station.config, address=address)
+        try:
+            if not self._simulate:
+                self._store.put(self._store.bridge().with_adopted(before, address))
+        except StoreError as error:
+            station.config = replace(station.config, address=None)
+            _complaints.say(
+                "adopt", f"{station.config.name} cannot adopt {address}: {error}"
+            )
+            return None
+        self._by_address[address] = station
+        if self._bluetooth is not None:
+            self._bluetooth.wanted = self._by_address
+        _LOG.info(
+            "%s is now %s, a %s, and stays it. To replace it one day and keep its place in "
+            'Home, write "id": "%s" and the new "address" into accessories.json',
+            station.config.name,
+            address,
+            product(reading.product_id).name,
+            address,
+        )
+        return station

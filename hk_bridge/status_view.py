@@ -1,0 +1,167 @@
+"""The status of a running bridge for a person: tables in a terminal.
+
+Takes the JSON of ``GET /status``, of which a bridge of another version may have more or
+less: what is missing is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+#: Unit, and decimals, of each quantity that has a column.
+_QUANTITIES: Final = {
+    "temperature": ("°C", 1),
+    "humidity": ("%", 1),
+    "battery": ("%", 0),
+}
+_NOTHING: Final = "–"
+_PIPE_WIDTH: Final = 200
+
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+
+#: What is longer than a state should be, and the style it is shown in.
+_GOOD: Final = "decoding"
+
+
+def render(status: Mapping[str, Any]) -> RenderableType:
+    """Everything, one part below the other."""
+    parts: list[RenderableType] = [_bridge(status), _links(status)]
+    if sensors := status.get("sensors"):
+        parts.append(sensor_table(sensors))
+    if lamps := status.get("lamps"):
+        parts.append(_lamps(lamps))
+    return Group(*parts)
+
+
+def age(seconds: float | None) -> str:
+    """How long ago, or for how long: ``3 s``, ``12 min``, ``5 h``, ``4 d``."""
+    if seconds is None:
+        return _NOTHING
+    for unit, length in (("d", _DAY), ("h", _HOUR), ("min", _MINUTE)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def console() -> Console:
+    """Where tables go: in a pipe, rows are not folded to a width that nobody has."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def sensor_table(sensors: Sequence[Mapping[str, Any]]) -> Table:
+    """Sensors, a row each."""
+    table = plain_table("sensor", "state", *_QUANTITIES, "dBm", "heard", "model", "address")
+    for sensor in sensors:
+        state = str(sensor.get("state", _NOTHING))
+        table.add_row(
+            Text(str(sensor.get("name", _NOTHING))),
+            Text(state, style="" if state == _GOOD else "yellow"),
+            *(_value(sensor, quantity) for quantity in _QUANTITIES),
+            number(sensor.get("rssi")),
+            age(sensor.get("lastHeard")),
+            Text(sensor.get("model") or _NOTHING),
+            Text(sensor.get("address") or _NOTHING, no_wrap=True),
+        )
+    return table
+
+
+def search_table(sensors: Sequence[Mapping[str, Any]]) -> Table:
+    """What `hk-bridge scan` has found, as its JSON has it, a row each."""
+    table = plain_table(
+        "address", "model", *_QUANTITIES, "dBm", "heard", "bind key", "configured as"
+    )
+    for sensor in sensors:
+        name = sensor.get("configuredAs")
+        table.add_row(
+            Text(sensor["address"], no_wrap=True),
+            Text(sensor["model"]),
+            *(_measured(sensor.get(quantity), quantity) for quantity in _QUANTITIES),
+            number(sensor.get("rssi")),
+            age(sensor.get("lastHeard")),
+            sensor["bindKey"],
+            Text(name or "not yet", style="" if name else "bold"),
+        )
+    return table
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without lines, which can be read where there are no colours either."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def number(value: int | None) -> str:
+    """A number that may not be known."""
+    return _NOTHING if value is None else str(value)
+
+
+def _measured(value: float | None, quantity: str) -> str:
+    unit, decimals = _QUANTITIES[quantity]
+    return _NOTHING if value is None else f"{value:.{decimals}f} {unit}"
+
+
+def _value(sensor: Mapping[str, Any], quantity: str) -> Text:
+    known = sensor.get("values", {}).get(quantity, {})
+    text = _measured(known.get("value"), quantity)
+    if known and not known.get("isLive"):
+        return Text(f"{text}, {age(known.get('age'))} ago", style="dim")
+    return Text(text)
+
+
+def _bridge(status: Mapping[str, Any]) -> Text:
+    bridge = status.get("bridge", {})
+    controllers = bridge.get("controllers", [])
+    connected = sum(bool(controller.get("connections")) for controller in controllers)
+    versions = status.get("versions", {})
+    simulated = ", simulated" if status.get("isSimulated") else ""
+    return Text(
+        f"{bridge.get('name', 'bridge')}: up for {age(status.get('uptime'))}{simulated}, "
+        f"port {bridge.get('port')} on {', '.join(bridge.get('addresses', []))}\n"
+        f"controllers: {len(controllers)} paired, {connected} connected\n"
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + "\n"
+    )
+
+
+def _links(status: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    radio = status.get("radio")
+    links = [{"name": "Bluetooth", **radio}] if radio else []
+    for link in (*links, *status.get("links", [])):
+        is_up = bool(link.get("isUp"))
+        heard_at = link.get("lastHeard")
+        heard = "" if heard_at is None else f", last heard {age(heard_at)} ago"
+        table.add_row(
+            Text("●" if is_up else "○", style="green" if is_up else "red"),
+            Text(str(link.get("name"))),
+            Text(f"{link.get('text')}{heard}; for {age(link.get('since'))}"),
+        )
+    table.add_row()
+    return table
+
+
+def _lamps(lamps: Sequence[Mapping[str, Any]]) -> Group:
+    table = plain_table("lamp", "set to", "level", "dimmer", "port")
+    for lamp in lamps:
+        is_on, level = lamp.get("isOn"), lamp.get("level")
+        table.add_row(
+            Text(str(lamp.get("name"))),
+            f"{lamp.get('brightness')} %" if is_on else "off",
+            number(level),
+            Text(f"{lamp.get('dimmer')}, channel {lamp.get('channel')}"),
+            Text(
+                str(lamp.get("port")) + ("" if lamp.get("isReachable") else ", not there"),
+                style="" if lamp.get("isReachable") else "yellow",
+            ),
+        )
+    return Group(Text(), table)
