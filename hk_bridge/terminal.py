@@ -31,6 +31,19 @@ _LEVELS: Final = (
 )
 
 
+#: What a lost bus makes libraries say is told by links/bluetooth.py, in a person's words.
+_BUS_LIBRARIES: Final = ("bleak", "dbus_fast")
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether this is not a send of dbus-fast that nobody waited for on a lost bus."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (
+        isinstance(error, OSError | EOFError)
+        and record.getMessage().startswith("Future exception was never retrieved")
+    )
+
+
 class _LineFormatter(logging.Formatter):
     """Keeps every record to a line: libraries log tracebacks of what the network does."""
 
@@ -50,6 +63,10 @@ def start_logging(verbose: int) -> None:
     everything = verbose >= len(_LEVELS) - 1
     formatter = logging.Formatter if everything else _LineFormatter
     handler.setFormatter(formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    if not everything:
+        logging.getLogger("asyncio").addFilter(is_news)
+        for library in _BUS_LIBRARIES:
+            logging.getLogger(library).setLevel(logging.ERROR)
     logging.basicConfig(level=libraries, handlers=[handler])
     logging.getLogger("hk_bridge").setLevel(own)
 

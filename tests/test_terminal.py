@@ -14,15 +14,18 @@ from hk_bridge import terminal
 def root_logger() -> Iterator[None]:
     """Puts the root logger back as it was."""
     root = logging.getLogger()
-    level = root.level
+    level, filters = root.level, list(logging.getLogger("asyncio").filters)
     yield
     root.setLevel(level)
-    logging.getLogger("hk_bridge").setLevel(logging.NOTSET)
+    logging.getLogger("asyncio").filters[:] = filters
+    for name in ("hk_bridge", "bleak", "dbus_fast"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def start(verbose: int) -> None:
     """Start logging as in a process of its own, without the handlers of pytest."""
     logging.getLogger().handlers.clear()
+    logging.getLogger("asyncio").filters.clear()
     terminal.start_logging(verbose)
 
 
@@ -50,6 +53,40 @@ def test_with_everything_asked_for_the_traceback_is_there(
     start(verbose=2)
     complain()
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def lose_the_bus() -> None:
+    """What bleak, dbus-fast and asyncio say where the D-Bus daemon ends."""
+    logging.getLogger("bleak.backends.bluezdbus.manager").warning("connection was lost")
+    logging.getLogger("dbus_fast.message_bus").warning("could not shut down socket")
+    error = OSError(9, "Bad file descriptor")
+    logging.getLogger("asyncio").error(
+        "Future exception was never retrieved\nfuture: <Future>", exc_info=error
+    )
+
+
+def test_a_lost_bus_is_left_to_the_one_who_tells_it_in_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start(verbose=0)
+    lose_the_bus()
+    assert capsys.readouterr().err == ""
+    error = ValueError("of our own")
+    logging.getLogger("asyncio").error(
+        "Future exception was never retrieved", exc_info=error
+    )
+    logging.getLogger("dbus_fast").error("A message handler raised an exception")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_with_everything_asked_for_a_lost_bus_is_all_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start(verbose=2)
+    lose_the_bus()
+    err = capsys.readouterr().err
+    for words in ("connection was lost", "could not shut down", "Bad file descriptor"):
+        assert words in err
 
 
 def test_what_is_said_hangs_on_verbosity(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ class ScanPlan:
 
     def refused(self) -> bool:
         """A passive scan could not be begun; says whether an active one stands in."""
-        if self._wanted == "passive":
+        if self._wanted != "auto":
             return False
         self._next = Scan("active", self._silence, STAND_IN_SECONDS)
         return True
