@@ -17,16 +17,17 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benches.decode import bench_decode, bench_stranger
+from scripts.benches.decode import bench_decode
 from scripts.benches.events import bench_events
 from scripts.benches.flood_table import LEGEND
 from scripts.benches.floods import bench_floods
+from scripts.benches.radio import bench_radio
 from scripts.benches.start import bench_start
 
 #: What fills rows of the first table. Each takes a function that shows how far it is.
 PARTS: dict[str, Callable[[Callable[[str], None]], list[tuple[str, str, str]]]] = {
     "decode": bench_decode,
-    "stranger": bench_stranger,
+    "radio": bench_radio,
     "start": bench_start,
     "events": bench_events,
 }

@@ -1,4 +1,4 @@
-"""What an advert takes, from the radio to its sensor."""
+"""What decoding takes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import statistics
 import timeit
 from collections.abc import Callable
 
-from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementData
 from home_assistant_bluetooth import BluetoothServiceInfo
 from xiaomi_ble import XiaomiBluetoothDeviceData
 
 from hk_bridge.devices.sensor import Sensor
-from hk_bridge.links.bluetooth import BluetoothLink
 from hk_bridge.protocols import advert, mibeacon
 
 ADDRESS = "4C:65:A8:D0:AE:64"
-STRANGER = "AA:BB:CC:DD:EE:FF"
 PAYLOAD = bytes.fromhex("5020aa01be64aed0a8654c0d1004cc008a01")
 SERVICE_DATA = {mibeacon.UUID: PAYLOAD}
 UUID = "0000fe95-0000-1000-8000-00805f9b34fb"
@@ -73,15 +69,4 @@ def bench_decode(_say: Callable[[str], None]) -> list[Row]:
             f"{beside:.2f} µs, {beside / ours:.1f}×",
             "",
         ),
-    ]
-
-
-def bench_stranger(_say: Callable[[str], None]) -> list[Row]:
-    """An advert of an address that is not configured, from bleak's callback on."""
-    link = BluetoothLink({ADDRESS: None}, lambda *_: None, advert.UUIDS, [])
-    device = BLEDevice(STRANGER, "someone", None)
-    data = AdvertisementData("someone", {}, {UUID: PAYLOAD}, [], None, -60, ())
-    heard = link._heard  # noqa: SLF001 # what bleak calls
-    return [
-        ("a stranger's advert", f"{micros(lambda: heard(device, data)):.2f} µs", "≤ 0.3 µs")
     ]
