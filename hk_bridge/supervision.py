@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError
 from hk_bridge.model import LinkState
 
@@ -20,6 +19,9 @@ _LONGEST_DELAY: Final = 15.0
 
 #: A link that fails sooner than this has not really run.
 _STABLE_SECONDS: Final = 10.0
+
+#: Different states that are said while a link does not settle.
+_MOST_SAID: Final = 16
 
 
 class Link(Protocol):
@@ -38,7 +40,7 @@ class Supervisor:
 
     `on_up` is called each time that the link works. `state` is what it reported last, and
     `since` when that was (monotonic). The same failure again and again is one line in the
-    log, and so are the lines of one that comes and goes all the time.
+    log. What comes and goes all the time is said once, and then when it has settled.
     """
 
     def __init__(self, link: Link, on_up: Callable[[], None] | None = None) -> None:
@@ -46,27 +48,33 @@ class Supervisor:
         self.state = LinkState(is_up=False, text="starting")
         self.since = time.monotonic()
         self._on_up = on_up
-        self._complaints = Complaints(_LOG)
-        self._spell = 0
+        self._said: set[LinkState] = set()
+        self._settling: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Run the link until cancelled."""
         delay = _FIRST_DELAY
-        while True:
-            begun = time.monotonic()
-            try:
-                await self.link.run(self._report)
-            except LinkError as error:
-                problem = str(error)
-            except Exception as error:  # noqa: BLE001 # the boundary to drivers and daemons
-                problem = f"{self.link.name} failed ({type(error).__name__}: {error})"
-            else:
-                problem = f"{self.link.name} has ended"
-            if time.monotonic() - begun >= _STABLE_SECONDS:
-                delay = _FIRST_DELAY
-            self._report(LinkState(is_up=False, text=problem))
-            await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 # jitter
-            delay = min(delay * 2, _LONGEST_DELAY)
+        try:
+            while True:
+                begun = time.monotonic()
+                problem = await self._run_once()
+                if time.monotonic() - begun >= _STABLE_SECONDS:
+                    delay = _FIRST_DELAY
+                self._report(LinkState(is_up=False, text=problem))
+                await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 # jitter
+                delay = min(delay * 2, _LONGEST_DELAY)
+        finally:
+            self._stop_settling()
+
+    async def _run_once(self) -> str:
+        """Run the link until it cannot go on; says why."""
+        try:
+            await self.link.run(self._report)
+        except LinkError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 # the boundary to drivers and daemons
+            return f"{self.link.name} failed ({type(error).__name__}: {error})"
+        return f"{self.link.name} has ended"
 
     def _report(self, state: LinkState) -> None:
         if state != self.state:
@@ -76,15 +84,23 @@ class Supervisor:
             self._on_up()
 
     def _say(self, state: LinkState) -> None:
-        # What lasts is news when it comes again, and flapping is not.
-        if self._lasted() >= _STABLE_SECONDS:
-            self._spell += 1
-        kind = (self._spell, state)
-        if state.is_up:
-            self._complaints.say(kind, f"{self.link.name}: {state.text}", logging.INFO)
+        self._stop_settling()
+        if time.monotonic() - self.since >= _STABLE_SECONDS:
+            self._said.clear()
+        if state in self._said or len(self._said) >= _MOST_SAID:
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(_STABLE_SECONDS, self._log, state)
         else:
-            text = f"{state.text.rstrip('.')}. Trying again until it works"
-            self._complaints.say(kind, text)
+            self._said.add(state)
+            self._log(state)
 
-    def _lasted(self) -> float:
-        return time.monotonic() - self.since
+    def _log(self, state: LinkState) -> None:
+        if state.is_up:
+            _LOG.info("%s: %s", self.link.name, state.text)
+        else:
+            _LOG.warning("%s. Trying again until it works", state.text.rstrip("."))
+
+    def _stop_settling(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None

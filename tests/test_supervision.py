@@ -68,7 +68,8 @@ class Sleeps:
 @pytest.fixture
 def sleeps(monkeypatch: pytest.MonkeyPatch) -> Sleeps:
     recorder = Sleeps()
-    monkeypatch.setattr(supervision, "asyncio", SimpleNamespace(sleep=recorder))
+    mine = SimpleNamespace(sleep=recorder, get_running_loop=asyncio.get_running_loop)
+    monkeypatch.setattr(supervision, "asyncio", mine)
     return recorder
 
 
@@ -123,6 +124,36 @@ async def test_one_that_comes_and_goes_all_the_time_is_no_flood(
         "serial port x: open",
         "gone. Trying again until it works",
     ]
+
+
+async def test_what_has_settled_is_said_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or the last line in the log would be of a failure that is over."""
+    monkeypatch.setattr(supervision, "_FIRST_DELAY", 0.001)
+    monkeypatch.setattr(supervision, "_LONGEST_DELAY", 0.001)
+    monkeypatch.setattr(supervision, "_STABLE_SECONDS", 0.2)
+    caplog.set_level(logging.INFO)
+    flap: Run = [CONNECTS, LinkError("gone")]
+    link = ScriptedLink(*[flap] * 5, [CONNECTS])
+    task = asyncio.create_task(Supervisor(link).run())
+    async with asyncio.timeout(PATIENCE):
+        while len(caplog.records) < 3:  # noqa: ASYNC110 # a log sets no event
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "serial port x: open",
+        "gone. Trying again until it works",
+        "serial port x: open",
+    ]
+
+
+async def test_ever_new_words_are_no_flood_either(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    await supervised(*failures(f"error number {number}" for number in range(200)))
+    assert len(said(caplog)) <= 16
 
 
 async def test_it_can_be_asked_how_its_link_is(sleeps: Sleeps) -> None:

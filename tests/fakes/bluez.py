@@ -114,7 +114,7 @@ class FakeAdapter:
     monitors: dict[tuple[str, str], list[Pattern] | None] = field(default_factory=dict)
     deaf: set[tuple[str, str]] = field(default_factory=set)
     sessions: set[str] = field(default_factory=set)
-    devices: set[str] = field(default_factory=set)
+    devices: dict[str, dict[str, Variant]] = field(default_factory=dict)
 
     def properties(self) -> dict[str, Variant]:
         return {
@@ -254,10 +254,10 @@ class FakeBluez:
         if rssi is not None:
             changes["RSSI"] = Variant("n", rssi)
         if path in adapter.devices:
+            adapter.devices[path].update(changes)
             self._changed(path, _DEVICE, changes)
             return True
-        adapter.devices.add(path)
-        device = {
+        adapter.devices[path] = device = {
             "Address": Variant("s", address),
             "Alias": Variant("s", address.replace(":", "-")),
             "Adapter": Variant("o", _path(name)),
@@ -327,6 +327,8 @@ class FakeBluez:
             return Message.new_error(message, error, "refused by the test")
         if message.member == "GetManagedObjects":
             objects = {_path(n): a.interfaces() for n, a in self.adapters.items()}
+            for each in self.adapters.values():
+                objects |= {path: {_DEVICE: d} for path, d in each.devices.items()}
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
         adapter = self.adapters.get((message.path or "").rpartition("/")[2])
         if adapter is None:

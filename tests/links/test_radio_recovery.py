@@ -118,6 +118,7 @@ async def test_frames_come_passively_however_bluez_reads_patterns(
     await bluez.start()
     async with listening(bluez) as ear:
         await ear.hears()
+        await ear.says("listening on hci0 (passive scan)", is_up=True)
         assert ear.supervisor.state.mode == "passive"
         assert ear.supervisor.state.adapter == "hci0"
         assert "StartDiscovery" not in bluez.calls
@@ -131,6 +132,7 @@ async def test_without_experimental_it_listens_actively_and_says_how_to_be_passi
     await bluez.start()
     async with listening(bluez) as ear:
         await ear.hears()
+        await ear.says("active scan", is_up=True)
         assert ear.supervisor.state.mode == "active"
         assert "sudo scripts/bluetooth-experimental install" in ear.text
         assert "RegisterMonitor" not in bluez.calls
@@ -141,6 +143,7 @@ async def test_a_mode_that_was_asked_for_is_kept(bluez: FakeBluez) -> None:
     await bluez.start()
     async with listening(bluez, mode="active") as ear:
         await ear.hears()
+        await ear.says("active scan", is_up=True)
         assert ear.supervisor.state.mode == "active"
         assert ear.text == "listening on hci0 (active scan)"
 
