@@ -52,6 +52,7 @@ _MOST_PATTERNS: Final = 7
 #: Starting and stopping a scan takes a fraction of this.
 _START_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 1.0
+_SETTLE_SECONDS: Final = 0.5
 
 #: What stopping is known to raise, whatever has become of adapter, daemon and bus.
 #: TimeoutError is an OSError.
@@ -141,6 +142,7 @@ class BluetoothLink:
 
         Raises LinkError where nothing tells of the system's Bluetooth, or it refuses.
         """
+        refused: Adapter | None = None
         async with self._open_stack() as stack:
             while True:
                 try:
@@ -148,8 +150,15 @@ class BluetoothLink:
                 except LinkError as error:
                     report(LinkState(is_up=False, text=str(error)))
                     await stack.changed()
-                else:
+                    continue
+                try:
                     await self._listen(stack, adapter, report)
+                except RefusedError:
+                    # One that has just come may be refused what it gets a moment later.
+                    if adapter == refused:
+                        raise
+                    refused = adapter
+                    await asyncio.sleep(_SETTLE_SECONDS)
 
     async def _listen(
         self, stack: Stack, adapter: Adapter, report: Callable[[LinkState], None]

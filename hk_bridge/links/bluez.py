@@ -104,7 +104,7 @@ class BlueZ:
         self._objects: dict[str, dict[str, dict[str, Any]]] = {}
         self._adapters: dict[str, Adapter] = {}
         self._spell = 0
-        self._runs = False
+        self._owner = ""
         self._is_outdated = True
         self._is_lost = False
         self._changed = asyncio.Event()
@@ -113,7 +113,7 @@ class BlueZ:
         """The adapter to listen with now, see `choose`. Raises LinkError."""
         if self._is_lost:
             raise LinkError(NO_DBUS)
-        if not self._runs:
+        if not self._owner:
             raise LinkError(NO_BLUEZ)
         return choose(self._adapters.values(), wanted)
 
@@ -138,8 +138,8 @@ class BlueZ:
             # Some systems start it when it is asked for. When it stops later, somebody
             # has stopped it.
             await self._ask(_BUS, "StartServiceByName", "su", [_BLUEZ, 0])
-        reply = await self._ask(_BUS, "NameHasOwner", "s", [_BLUEZ])
-        self._runs = reply[0]
+        with contextlib.suppress(LinkError):
+            (self._owner,) = await self._ask(_BUS, "GetNameOwner", "s", [_BLUEZ])
         await self._refresh()
 
     async def follow_connection(self) -> None:
@@ -157,7 +157,7 @@ class BlueZ:
         self._is_outdated = False
         objects: Mapping[str, Any] = {}
         try:
-            if self._runs:
+            if self._owner:
                 (objects,) = await self._ask(
                     _BLUEZ, "GetManagedObjects", path="/", interface=_OBJECTS
                 )
@@ -211,16 +211,25 @@ class BlueZ:
     # -- signals ----------------------------------------------------------------------
 
     def _take(self, message: Message) -> None:
-        """One message of the bus; what others may send is not relied on."""
+        """One message of the bus, from the bus itself or from BlueZ."""
         if message.message_type is not MessageType.SIGNAL:
             return
+        if message.sender == _BUS:
+            self._take_owner(message)
+        elif message.sender == self._owner:
+            self._take_objects(message)
+
+    def _take_owner(self, message: Message) -> None:
         match message.member, message.body:
-            case "NameOwnerChanged", [_, _, str(owner)]:
-                self._runs = bool(owner)
+            case "NameOwnerChanged", [str(name), _, str(owner)] if name == _BLUEZ:
+                self._owner = owner
                 self._objects.clear()
                 self._is_outdated = True
                 self._look()
                 self._changed.set()
+
+    def _take_objects(self, message: Message) -> None:
+        match message.member, message.body:
             case "InterfacesAdded", [str(path), dict(added)] if _is_adapter(path):
                 self._objects.setdefault(path, {}).update(unpack_variants(added))
                 self._look()

@@ -177,6 +177,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
     fake = Stack()
     scanner = type("Scanner", (FakeScanner,), {"stack": fake})
     monkeypatch.setattr(bluetooth, "BleakScanner", scanner)
+    monkeypatch.setattr(bluetooth, "_SETTLE_SECONDS", 0.01)
     return fake
 
 

@@ -94,6 +94,7 @@ def _no_long_waits(
     monkeypatch.setattr(supervision, "_FIRST_DELAY", 0.01)
     monkeypatch.setattr(supervision, "_LONGEST_DELAY", 0.05)
     monkeypatch.setattr(bluetooth, "_STOP_SECONDS", 0.3)
+    monkeypatch.setattr(bluetooth, "_SETTLE_SECONDS", 0.01)
     caplog.set_level(logging.INFO, "hk_bridge")
 
 
