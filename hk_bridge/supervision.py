@@ -20,6 +20,10 @@ _LONGEST_DELAY: Final = 15.0
 #: A link that fails sooner than this has not really run.
 _STABLE_SECONDS: Final = 10.0
 
+#: What is wrong after something else was lasts longer than this, or passes by itself: a
+#: daemon that starts has no adapter at first, and one that has just come has no power.
+_PASSING_SECONDS: Final = 3.0
+
 #: Different states that are said while a link does not settle.
 _MOST_SAID: Final = 16
 
@@ -40,7 +44,8 @@ class Supervisor:
 
     `on_up` is called each time that the link works. `state` is what it reported last, and
     `since` when that was (monotonic). The same failure again and again is one line in the
-    log. What comes and goes all the time is said once, and then when it has settled.
+    log. What comes and goes all the time is said once, and then when it has settled; and
+    of what is wrong while something else is mended only what stays so.
     """
 
     def __init__(self, link: Link, on_up: Callable[[], None] | None = None) -> None:
@@ -49,6 +54,7 @@ class Supervisor:
         self.since = time.monotonic()
         self._on_up = on_up
         self._said: set[LinkState] = set()
+        self._is_told_down = False
         self._settling: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -88,13 +94,20 @@ class Supervisor:
         if time.monotonic() - self.since >= _STABLE_SECONDS:
             self._said.clear()
         if state in self._said or len(self._said) >= _MOST_SAID:
-            loop = asyncio.get_running_loop()
-            self._settling = loop.call_later(_STABLE_SECONDS, self._log, state)
+            self._say_later(state, _STABLE_SECONDS)
+        elif self._is_told_down and not state.is_up:
+            self._say_later(state, _PASSING_SECONDS)
         else:
-            self._said.add(state)
             self._log(state)
 
+    def _say_later(self, state: LinkState, seconds: float) -> None:
+        """Log `state` if it is still so in a while."""
+        loop = asyncio.get_running_loop()
+        self._settling = loop.call_later(seconds, self._log, state)
+
     def _log(self, state: LinkState) -> None:
+        self._said.add(state)
+        self._is_told_down = not state.is_up
         if state.is_up:
             _LOG.info("%s: %s", self.link.name, state.text)
         else:

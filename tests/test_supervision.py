@@ -170,17 +170,39 @@ async def test_it_can_be_asked_how_its_link_is(sleeps: Sleeps) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.mark.usefixtures("_minutes_pass")
-async def test_another_failure_is_said_again(
-    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+async def settled(caplog: pytest.LogCaptureFixture, number: int) -> list[str]:
+    """What was said, once that is so much."""
+    async with asyncio.timeout(PATIENCE):
+        while len(said(caplog)) < number:  # noqa: ASYNC110 # a log sets no event
+            await asyncio.sleep(0.005)
+    return said(caplog)
+
+
+async def test_another_failure_is_said_once_it_has_lasted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await supervised(
-        *failures(["not there", "not there", "in use.", "in use.", "not there"])
-    )
-    assert said(caplog) == [
+    monkeypatch.setattr(supervision, "_FIRST_DELAY", 0.05)
+    monkeypatch.setattr(supervision, "_LONGEST_DELAY", 0.05)
+    monkeypatch.setattr(supervision, "_PASSING_SECONDS", 0.02)
+    link = ScriptedLink(*failures(["not there", "not there", "in use.", "in use."]))
+    task = asyncio.create_task(Supervisor(link).run())
+    assert await settled(caplog, 2) == [
         "not there. Trying again until it works",
         "in use. Trying again until it works",
-        "not there. Trying again until it works",
+    ]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_passes_while_something_else_is_mended_is_not_said(
+    sleeps: Sleeps, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Bluetooth daemon that starts has no adapter at first, then one without power."""
+    caplog.set_level(logging.INFO)
+    await supervised(*failures(["no daemon", "no adapter", "is off"]), [CONNECTS])
+    assert [record.getMessage() for record in caplog.records] == [
+        "no daemon. Trying again until it works",
+        "serial port x: open",
     ]
 
 
@@ -244,13 +266,15 @@ async def test_waiting_is_not_the_same_for_all(sleeps: Sleeps) -> None:
     assert len(set(sleeps.delays[10:])) > 1
 
 
+@pytest.mark.usefixtures("_minutes_pass")
 async def test_an_unexpected_exception_does_not_end_it(
     sleeps: Sleeps, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await supervised([ValueError("no number")], [EOFError()], [CONNECTS, KeyError("x")])
+    flap: list[Run] = [[CONNECTS, error] for error in (ValueError("no"), KeyError("x"))]
+    await supervised([EOFError()], *flap)
     assert said(caplog) == [
-        "serial port x failed (ValueError: no number). Trying again until it works",
         "serial port x failed (EOFError: ). Trying again until it works",
+        "serial port x failed (ValueError: no). Trying again until it works",
         "serial port x failed (KeyError: 'x'). Trying again until it works",
     ]
     assert len(sleeps.delays) == 3

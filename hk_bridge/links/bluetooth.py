@@ -15,7 +15,6 @@ from typing import Final
 
 from bleak import BleakScanner
 from bleak.args.bluez import BlueZScannerArgs
-from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback
 from bleak.exc import (
@@ -28,6 +27,7 @@ from bleak.exc import (
 from hk_bridge.errors import LinkError
 from hk_bridge.links.adapters import Adapter
 from hk_bridge.links.hidden_addresses import HiddenAddresses
+from hk_bridge.links.patterns import monitors
 from hk_bridge.links.radio_faults import (
     FORBIDDEN,
     HANGS,
@@ -45,18 +45,15 @@ from hk_bridge.model import Advertisement, LinkState
 
 _LOG = logging.getLogger(__name__)
 
-#: BlueZ counts the bytes of a monitor's patterns, 34 each, in eight bits: with an eighth
-#: one bluetoothd overwrites its own memory and aborts (seen with 5.66 and 5.82).
-_MOST_PATTERNS: Final = 7
-
 #: Starting and stopping a scan takes a fraction of this.
 _START_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 1.0
-_SETTLE_SECONDS: Final = 0.5
 
 #: What stopping is known to raise, whatever has become of adapter, daemon and bus.
 #: TimeoutError is an OSError.
 _STOP_ERRORS: Final = (BleakError, OSError, EOFError, AssertionError)
+
+_IN_PROGRESS: Final = "org.bluez.Error.InProgress"
 
 #: What bleak says in place of the signal strength that an advert would have.
 _NO_RSSI: Final = -127
@@ -71,23 +68,6 @@ _NOT_AVAILABLE: Final = {
 }
 
 
-def patterns(
-    uuids: Iterable[int], product_ids: Iterable[int]
-) -> list[tuple[int, AdvertisementDataType, bytes]]:
-    """What a passive scan asks BlueZ for: adverts with service data of one of `uuids`.
-
-    BlueZ 5.66 looks at the AD structure from its UUID on, 5.82 only at what follows the
-    UUID: so each UUID is asked for in both readings, the second by the product ids that
-    stand two bytes behind it.
-    """
-    service_data = AdvertisementDataType.SERVICE_DATA_UUID16
-    by_uuid = [(0, service_data, uuid.to_bytes(2, "little")) for uuid in uuids]
-    by_product = [
-        (2, service_data, product.to_bytes(2, "little")) for product in product_ids
-    ]
-    return [*by_uuid, *by_product]
-
-
 class _Everyone:
     def __contains__(self, address: object) -> bool:
         return True
@@ -98,7 +78,21 @@ EVERYONE: Final[Container[str]] = _Everyone()
 
 
 class RefusedError(LinkError):
-    """The system has Bluetooth, and does not let it be used in this way."""
+    """The system has Bluetooth, and does not let it be used in this way.
+
+    It is tried again that often before it is said, with a pause in seconds: an adapter
+    that has just come may be refused what it gets a moment later.
+    """
+
+    tries = 1
+    pause = 0.5
+
+
+class BusyError(RefusedError):
+    """The kernel still scans for a bluetoothd that has ended without a word: for 10 s."""
+
+    tries = 15
+    pause = 1.0
 
 
 class BluetoothLink:
@@ -134,7 +128,7 @@ class BluetoothLink:
         self._adapter = adapter
         self._hidden = HiddenAddresses()
         self._callback = self._heard_hidden if hides_addresses else self._heard
-        self._patterns = patterns(uuids.values(), product_ids)
+        self._monitors = monitors(uuids.values(), product_ids)
         self._open_stack = stack or system_stack
 
     async def run(self, report: Callable[[LinkState], None]) -> None:
@@ -143,6 +137,7 @@ class BluetoothLink:
         Raises LinkError where nothing tells of the system's Bluetooth, or it refuses.
         """
         refused: Adapter | None = None
+        tries = 0
         async with self._open_stack() as stack:
             while True:
                 try:
@@ -153,12 +148,11 @@ class BluetoothLink:
                     continue
                 try:
                     await self._listen(stack, adapter, report)
-                except RefusedError:
-                    # One that has just come may be refused what it gets a moment later.
-                    if adapter == refused:
+                except RefusedError as error:
+                    refused, tries = adapter, tries + 1 if adapter == refused else 1
+                    if tries > error.tries:
                         raise
-                    refused = adapter
-                    await asyncio.sleep(_SETTLE_SECONDS)
+                    await asyncio.sleep(error.pause)
 
     async def _listen(
         self, stack: Stack, adapter: Adapter, report: Callable[[LinkState], None]
@@ -221,6 +215,9 @@ class BluetoothLink:
         except BleakBluetoothNotAvailableError as error:
             text = _NOT_AVAILABLE.get(error.reason, str(error.args[0]))
             raise LinkError(text) from error
+        except BleakDBusError as error:
+            kind = BusyError if error.dbus_error == _IN_PROGRESS else RefusedError
+            raise kind(_explain(error, scan)) from error
         except BleakError as error:
             raise RefusedError(_explain(error, scan)) from error
         except TimeoutError as error:
@@ -233,10 +230,11 @@ class BluetoothLink:
     ) -> None:
         """As many scans as it takes for all patterns; any of them hears what all match."""
         callback: AdvertisementDataCallback = self._callback
-        for first in range(0, len(self._patterns), _MOST_PATTERNS):
-            chunk = self._patterns[first : first + _MOST_PATTERNS]
+        for patterns in self._monitors:
             scanner = BleakScanner(
-                callback, scanning_mode="passive", bluez={**options, "or_patterns": chunk}
+                callback,
+                scanning_mode="passive",
+                bluez={**options, "or_patterns": patterns},
             )
             await _begin(scanner, started)
             callback = _ignore

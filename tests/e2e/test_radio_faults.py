@@ -90,7 +90,7 @@ async def bridge(
     monkeypatch.setattr(supervision, "_FIRST_DELAY", 0.01)
     monkeypatch.setattr(supervision, "_LONGEST_DELAY", 0.05)
     monkeypatch.setattr(bluetooth, "_STOP_SECONDS", 0.3)
-    monkeypatch.setattr(bluetooth, "_SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(bluetooth.RefusedError, "pause", 0.01)
     running = Bridge(tmp_path, board)
     running.log = caplog
     caplog.set_level("INFO", "hk_bridge")

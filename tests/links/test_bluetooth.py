@@ -22,7 +22,7 @@ from bleak.exc import (
 from hk_bridge.errors import LinkError
 from hk_bridge.links import bluetooth, scan_plan
 from hk_bridge.links.adapters import Adapter
-from hk_bridge.links.bluetooth import BluetoothLink, patterns
+from hk_bridge.links.bluetooth import BluetoothLink
 from hk_bridge.links.radio_faults import FORBIDDEN
 from hk_bridge.model import Advertisement, LinkState
 from hk_bridge.protocols.advert import UUIDS
@@ -177,7 +177,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
     fake = Stack()
     scanner = type("Scanner", (FakeScanner,), {"stack": fake})
     monkeypatch.setattr(bluetooth, "BleakScanner", scanner)
-    monkeypatch.setattr(bluetooth, "_SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(bluetooth.RefusedError, "pause", 0.01)
     return fake
 
 
@@ -567,16 +567,6 @@ async def test_who_is_wanted_may_change_while_it_listens(stack: Stack) -> None:
 
 
 # -- patterns -----------------------------------------------------------------------------
-
-
-def test_patterns_have_the_uuid_for_one_bluez_and_the_products_for_the_other() -> None:
-    found = patterns([0xFE95, 0x181A], [0x01AA, 0x055B])
-    assert [(start, int(kind), data.hex()) for start, kind, data in found] == [
-        (0, 0x16, "95fe"),
-        (0, 0x16, "1a18"),
-        (2, 0x16, "aa01"),
-        (2, 0x16, "5b05"),
-    ]
 
 
 async def test_the_patterns_of_the_scan_have_every_product(stack: Stack) -> None:

@@ -94,7 +94,7 @@ def _no_long_waits(
     monkeypatch.setattr(supervision, "_FIRST_DELAY", 0.01)
     monkeypatch.setattr(supervision, "_LONGEST_DELAY", 0.05)
     monkeypatch.setattr(bluetooth, "_STOP_SECONDS", 0.3)
-    monkeypatch.setattr(bluetooth, "_SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(bluetooth.RefusedError, "pause", 0.01)
     caplog.set_level(logging.INFO, "hk_bridge")
 
 
@@ -424,6 +424,20 @@ async def test_a_scan_that_is_refused_is_tried_again(
         bluez.refusals.clear()
         await ear.hears()
     assert len(lines(caplog)) == 1
+
+
+async def test_a_kernel_that_still_scans_for_a_daemon_that_was_killed_is_waited_for(
+    bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bluetooth.BusyError, "pause", 0.01)
+    bluez.plug()
+    await bluez.start()
+    bluez.refusals["StartDiscovery"] = "org.bluez.Error.InProgress"
+    async with listening(bluez, mode="active") as ear:
+        await bluez.until(lambda: bluez.calls.count("StartDiscovery") > 5)
+        bluez.refusals.clear()
+        await ear.hears()
+    assert lines(caplog) == []
 
 
 async def test_a_user_who_may_not_use_bluetooth(bluez: FakeBluez) -> None:
