@@ -80,10 +80,12 @@ class LinkState:
     """Whether a link works.
 
     `text` says how, or why not and what to do about it, in a person's words. A radio also
-    says its `mode` ("passive" or "active") and its `adapter`.
+    says its `mode` ("passive" or "active") and its `adapter`. What `is_passing` by itself
+    is no news.
     """
 
     is_up: bool
     text: str
     mode: str = ""
     adapter: str = ""
+    is_passing: bool = False

@@ -24,6 +24,9 @@ _STABLE_SECONDS: Final = 10.0
 #: daemon that starts has no adapter at first, and one that has just come has no power.
 _PASSING_SECONDS: Final = 3.0
 
+#: One that ends does so step by step: without power, without adapters, and then gone.
+_ENDING_SECONDS: Final = 0.5
+
 #: Different states that are said while a link does not settle.
 _MOST_SAID: Final = 16
 
@@ -54,7 +57,7 @@ class Supervisor:
         self.since = time.monotonic()
         self._on_up = on_up
         self._said: set[LinkState] = set()
-        self._is_told_down = False
+        self._last_said: tuple[bool, str] | None = None
         self._settling: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -93,9 +96,15 @@ class Supervisor:
         self._stop_settling()
         if time.monotonic() - self.since >= _STABLE_SECONDS:
             self._said.clear()
+        if state.is_passing or (state.is_up, state.text) == self._last_said:
+            return
         if state in self._said or len(self._said) >= _MOST_SAID:
             self._say_later(state, _STABLE_SECONDS)
-        elif self._is_told_down and not state.is_up:
+        elif state.is_up:
+            self._log(state)
+        elif self.state.is_up:
+            self._say_later(state, _ENDING_SECONDS)
+        elif self._last_said is not None:
             self._say_later(state, _PASSING_SECONDS)
         else:
             self._log(state)
@@ -107,7 +116,7 @@ class Supervisor:
 
     def _log(self, state: LinkState) -> None:
         self._said.add(state)
-        self._is_told_down = not state.is_up
+        self._last_said = (state.is_up, state.text)
         if state.is_up:
             _LOG.info("%s: %s", self.link.name, state.text)
         else:

@@ -55,14 +55,14 @@ class ScriptedLink:
 
 
 class Sleeps:
-    """asyncio.sleep as the module sees it: written down, and over at once."""
+    """asyncio.sleep as the module sees it: written down, and soon over."""
 
     def __init__(self) -> None:
         self.delays: list[float] = []
 
     async def __call__(self, delay: float) -> None:
         self.delays.append(delay)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.002)
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> Sleeps:
     recorder = Sleeps()
     mine = SimpleNamespace(sleep=recorder, get_running_loop=asyncio.get_running_loop)
     monkeypatch.setattr(supervision, "asyncio", mine)
+    monkeypatch.setattr(supervision, "_ENDING_SECONDS", 0.0)
     return recorder
 
 
@@ -130,9 +131,10 @@ async def test_what_has_settled_is_said_in_the_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Or the last line in the log would be of a failure that is over."""
-    monkeypatch.setattr(supervision, "_FIRST_DELAY", 0.001)
-    monkeypatch.setattr(supervision, "_LONGEST_DELAY", 0.001)
+    monkeypatch.setattr(supervision, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(supervision, "_LONGEST_DELAY", 0.01)
     monkeypatch.setattr(supervision, "_STABLE_SECONDS", 0.2)
+    monkeypatch.setattr(supervision, "_ENDING_SECONDS", 0.0)
     caplog.set_level(logging.INFO)
     flap: Run = [CONNECTS, LinkError("gone")]
     link = ScriptedLink(*[flap] * 5, [CONNECTS])
@@ -147,6 +149,54 @@ async def test_what_has_settled_is_said_in_the_end(
         "gone. Trying again until it works",
         "serial port x: open",
     ]
+
+
+async def test_what_is_over_at_once_is_no_news(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And a daemon that ends does so step by step: only the last step is said."""
+    caplog.set_level(logging.INFO)
+    down = [LinkState(is_up=False, text=text) for text in ("off", "no adapter", "gone")]
+    up = LinkState(is_up=True, text="open")
+
+    class Steps(ScriptedLink):
+        async def run(self, report: Callable[[LinkState], None]) -> None:
+            for state in (up, down[0], up, *down):
+                report(state)
+            await super().run(report)
+
+    monkeypatch.setattr(supervision, "_PASSING_SECONDS", 0.02)
+    task = asyncio.create_task(Supervisor(Steps()).run())
+    await settled(caplog, 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "serial port x: open",
+        "gone. Trying again until it works",
+    ]
+
+
+async def test_what_passes_by_itself_is_no_news_but_can_be_seen(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    passing = LinkState(is_up=True, text="another way", is_passing=True)
+
+    class Probing(ScriptedLink):
+        async def run(self, report: Callable[[LinkState], None]) -> None:
+            report(LinkState(is_up=True, text="open"))
+            report(passing)
+            await super().run(report)
+
+    link = Probing()
+    supervisor = Supervisor(link)
+    task = asyncio.create_task(supervisor.run())
+    async with asyncio.timeout(PATIENCE):
+        await link.up.wait()
+    assert supervisor.state == passing
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert caplog.messages == ["serial port x: open"]
 
 
 async def test_ever_new_words_are_no_flood_either(
@@ -299,10 +349,12 @@ async def test_a_failure_of_what_hangs_on_it_is_one_of_the_link(
     task = asyncio.create_task(Supervisor(link, on_connected).run())
     async with asyncio.timeout(PATIENCE):
         await link.up.wait()
+    assert await settled(caplog, 1) == [
+        "the lamp cannot be set. Trying again until it works"
+    ]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert said(caplog) == ["the lamp cannot be set. Trying again until it works"]
 
 
 async def test_it_can_be_ended_while_it_waits() -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from hk_bridge.errors import LinkError
 from hk_bridge.links.radio_faults import NO_ADAPTER, NO_LE
 
+_HARDWARE: Final = Path("/sys/class/bluetooth")
 _RFKILL: Final = Path("/sys/class/rfkill")
 
 
@@ -31,8 +32,16 @@ class Adapter:
     spell: int
 
 
+def has_hardware() -> bool:
+    """Whether the kernel knows any adapter; systemd starts BlueZ only where it does."""
+    try:
+        return any(_HARDWARE.iterdir())
+    except OSError:
+        return False
+
+
 def choose(
-    adapters: Iterable[Adapter], wanted: str | None = None, rfkill: Path = _RFKILL
+    adapters: Iterable[Adapter], wanted: str | None = None, rfkill: Path | None = None
 ) -> Adapter:
     """The adapter to listen with: the one with the name or address `wanted`, else any.
 
@@ -54,7 +63,7 @@ def choose(
     for adapter in with_le:
         if adapter.is_on:
             return adapter
-    raise LinkError(_why_off(with_le[0], only=len(there) == 1, rfkill=rfkill))
+    raise LinkError(_why_off(with_le[0], only=len(there) == 1, rfkill=rfkill or _RFKILL))
 
 
 def _why_off(adapter: Adapter, *, only: bool, rfkill: Path) -> str:

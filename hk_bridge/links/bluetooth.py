@@ -11,61 +11,25 @@ import sys
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Final
+from typing import Final, Protocol
 
-from bleak import BleakScanner
-from bleak.args.bluez import BlueZScannerArgs
 from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback
-from bleak.exc import (
-    BleakBluetoothNotAvailableError,
-    BleakBluetoothNotAvailableReason,
-    BleakDBusError,
-    BleakError,
-)
+from bleak.backends.scanner import AdvertisementData
 
 from hk_bridge.errors import LinkError
 from hk_bridge.links.adapters import Adapter
 from hk_bridge.links.hidden_addresses import HiddenAddresses
 from hk_bridge.links.patterns import monitors
-from hk_bridge.links.radio_faults import (
-    FORBIDDEN,
-    HANGS,
-    IS_OFF,
-    NO_ADAPTER,
-    NO_DBUS,
-    NO_LE,
-    NO_PASSIVE,
-    TO_BE_PASSIVE,
-    explain,
-)
+from hk_bridge.links.radio_faults import TO_BE_PASSIVE
 from hk_bridge.links.scan_plan import Scan, ScanPlan, WantedMode
+from hk_bridge.links.scans import RefusedError, Scans
 from hk_bridge.links.stack import Stack, system_stack
 from hk_bridge.model import Advertisement, LinkState
 
 _LOG = logging.getLogger(__name__)
 
-#: Starting and stopping a scan takes a fraction of this.
-_START_SECONDS: Final = 10.0
-_STOP_SECONDS: Final = 1.0
-
-#: What stopping is known to raise, whatever has become of adapter, daemon and bus.
-#: TimeoutError is an OSError.
-_STOP_ERRORS: Final = (BleakError, OSError, EOFError, AssertionError)
-
-_IN_PROGRESS: Final = "org.bluez.Error.InProgress"
-
 #: What bleak says in place of the signal strength that an advert would have.
 _NO_RSSI: Final = -127
-
-_HINT: Final = f"type: {TO_BE_PASSIVE}"
-
-_NOT_AVAILABLE: Final = {
-    BleakBluetoothNotAvailableReason.NO_BLUETOOTH: NO_ADAPTER,
-    BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: NO_LE,
-    BleakBluetoothNotAvailableReason.POWERED_OFF: IS_OFF,
-    BleakBluetoothNotAvailableReason.DENIED_BY_SYSTEM: FORBIDDEN,
-}
 
 
 class _Everyone:
@@ -77,22 +41,14 @@ class _Everyone:
 EVERYONE: Final[Container[str]] = _Everyone()
 
 
-class RefusedError(LinkError):
-    """The system has Bluetooth, and does not let it be used in this way.
+class OpenStack(Protocol):
+    """Opens the system's Bluetooth."""
 
-    It is tried again that often before it is said, with a pause in seconds: an adapter
-    that has just come may be refused what it gets a moment later.
-    """
-
-    tries = 1
-    pause = 0.5
+    def __call__(self, *, wake: bool) -> AbstractAsyncContextManager[Stack]:
+        """Have it started, too, if it can be and is to be woken. Raises LinkError."""
 
 
-class BusyError(RefusedError):
-    """The kernel still scans for a bluetoothd that has ended without a word: for 10 s."""
-
-    tries = 15
-    pause = 1.0
+Report = Callable[[LinkState], None]
 
 
 class BluetoothLink:
@@ -117,7 +73,7 @@ class BluetoothLink:
         mode: WantedMode = "auto",
         adapter: str | None = None,
         hides_addresses: bool = sys.platform == "darwin",
-        stack: Callable[[], AbstractAsyncContextManager[Stack]] | None = None,
+        stack: OpenStack = system_stack,
     ) -> None:
         self.wanted = wanted
         self.heard_at: float | None = None
@@ -127,47 +83,62 @@ class BluetoothLink:
         self._mode = mode
         self._adapter = adapter
         self._hidden = HiddenAddresses()
-        self._callback = self._heard_hidden if hides_addresses else self._heard
-        self._monitors = monitors(uuids.values(), product_ids)
-        self._open_stack = stack or system_stack
+        self._scans = Scans(
+            self._heard_hidden if hides_addresses else self._heard,
+            monitors(uuids.values(), product_ids),
+        )
+        self._open_stack = stack
+        self._was_opened = False
+        self._tells_rssi = False
+        self._refused: Adapter | None = None
+        self._tries = 0
 
-    async def run(self, report: Callable[[LinkState], None]) -> None:
+    async def run(self, report: Report) -> None:
         """Listen until cancelled; `report` is told each time that this changes.
 
         Raises LinkError where nothing tells of the system's Bluetooth, or it refuses.
         """
-        refused: Adapter | None = None
-        tries = 0
-        async with self._open_stack() as stack:
-            while True:
-                try:
-                    adapter = stack.adapter(self._adapter)
-                except LinkError as error:
-                    report(LinkState(is_up=False, text=str(error)))
-                    await stack.changed()
-                    continue
-                try:
-                    await self._listen(stack, adapter, report)
-                except RefusedError as error:
-                    refused, tries = adapter, tries + 1 if adapter == refused else 1
-                    if tries > error.tries:
-                        raise
-                    await asyncio.sleep(error.pause)
+        was_opened, self._was_opened = self._was_opened, True
+        try:
+            async with self._open_stack(wake=not was_opened) as stack:
+                while True:
+                    await self._listen_on_any(stack, report)
+        except asyncio.CancelledError:
+            await self._scans.close()
+            raise
 
-    async def _listen(
-        self, stack: Stack, adapter: Adapter, report: Callable[[LinkState], None]
-    ) -> None:
+    async def _listen_on_any(self, stack: Stack, report: Report) -> None:
+        """Listen on the adapter that is there, or wait until something changes."""
+        try:
+            adapter = stack.adapter(self._adapter)
+        except LinkError as error:
+            report(LinkState(is_up=False, text=str(error)))
+            await stack.changed()
+            return
+        try:
+            await self._listen(stack, adapter, report)
+        except RefusedError as error:
+            if adapter != self._refused:
+                self._refused, self._tries = adapter, 0
+            self._tries += 1
+            if self._tries > error.tries:
+                raise
+            report(LinkState(is_up=False, text=str(error), is_passing=True))
+            await asyncio.sleep(error.pause)
+
+    async def _listen(self, stack: Stack, adapter: Adapter, report: Report) -> None:
         """One scan after the other, until the adapter is lost."""
         plan = ScanPlan(self._mode)
         while self._still_there(stack, adapter):
             scan = plan.next(can_be_passive=adapter.monitors)
             async with AsyncExitStack() as scanners:
                 try:
-                    await self._start(scan, adapter, scanners)
+                    await self._scans.start(scan, adapter, scanners)
                 except RefusedError:
                     if scan.mode == "passive" and plan.refused():
                         continue
                     raise
+                self._refused = None
                 report(_up(scan, adapter, self._mode))
                 passed_on = self.passed_on
                 heard = await self._hear(scan, stack, adapter)
@@ -202,46 +173,13 @@ class BluetoothLink:
                 pass
         return (self.heard_at or begun) > begun
 
-    async def _start(self, scan: Scan, adapter: Adapter, scanners: AsyncExitStack) -> None:
-        """Scan until `scanners` is closed. Raises LinkError where that cannot be."""
-        options = BlueZScannerArgs(adapter=adapter.name) if adapter.name else {}
-        try:
-            async with asyncio.timeout(_START_SECONDS), AsyncExitStack() as started:
-                if scan.mode == "active":
-                    await _begin(BleakScanner(self._callback, bluez=options), started)
-                else:
-                    await self._start_passive(options, started)
-                scanners.push_async_exit(started.pop_all())
-        except BleakBluetoothNotAvailableError as error:
-            text = _NOT_AVAILABLE.get(error.reason, str(error.args[0]))
-            raise LinkError(text) from error
-        except BleakDBusError as error:
-            kind = BusyError if error.dbus_error == _IN_PROGRESS else RefusedError
-            raise kind(_explain(error, scan)) from error
-        except BleakError as error:
-            raise RefusedError(_explain(error, scan)) from error
-        except TimeoutError as error:
-            raise LinkError(HANGS) from error
-        except (OSError, EOFError) as error:
-            raise LinkError(NO_DBUS) from error
-
-    async def _start_passive(
-        self, options: BlueZScannerArgs, started: AsyncExitStack
-    ) -> None:
-        """As many scans as it takes for all patterns; any of them hears what all match."""
-        callback: AdvertisementDataCallback = self._callback
-        for patterns in self._monitors:
-            scanner = BleakScanner(
-                callback,
-                scanning_mode="passive",
-                bluez={**options, "or_patterns": patterns},
-            )
-            await _begin(scanner, started)
-            callback = _ignore
-
     # -- adverts ----------------------------------------------------------------------
 
     def _heard(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
+        if advertisement.rssi != _NO_RSSI:
+            self._tells_rssi = True
+        elif self._tells_rssi:
+            return  # the system remembers it, and has not heard it
         self.heard_at = time.monotonic()
         if device.address in self.wanted:
             self._pass_on(device.address, advertisement)
@@ -249,8 +187,11 @@ class BluetoothLink:
     def _heard_hidden(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
         self.heard_at = time.monotonic()
         address = self._hidden.find(device.address, advertisement.service_data)
-        if address in self.wanted:
-            self._pass_on(address, advertisement)
+        # A sensor may have been adopted by what the system shows, when that was all.
+        for known in (address, device.address):
+            if known in self.wanted:
+                self._pass_on(known, advertisement)
+                return
 
     def _pass_on(self, address: str, advertisement: AdvertisementData) -> None:
         service_data = {
@@ -266,38 +207,16 @@ class BluetoothLink:
             )
 
 
-async def _begin(scanner: BleakScanner, scanners: AsyncExitStack) -> None:
-    await scanner.start()
-    scanners.push_async_callback(_stop, scanner)
-
-
-async def _stop(scanner: BleakScanner) -> None:
-    """Stop, whatever has become of adapter, daemon and bus in the meantime."""
-    try:
-        async with asyncio.timeout(_STOP_SECONDS):
-            await scanner.stop()
-    except _STOP_ERRORS as error:
-        _LOG.debug("the scan did not stop cleanly: %r", error)
-
-
-def _ignore(_device: BLEDevice, _advertisement: AdvertisementData) -> None:
-    """What the further scans find comes to the first one too."""
-
-
 def _up(scan: Scan, adapter: Adapter, wanted: WantedMode) -> LinkState:
-    """How is listened; that it is not the better way, only where nobody asked for it."""
+    """How is listened; that there is a better way, only where it is not to be had."""
     where = f" on {adapter.name}" if adapter.name else ""
     how = f"{scan.mode} scan"
-    if scan.mode == "active" and wanted == "auto" and adapter.name:
-        how += f", which costs the sensors some battery; for a passive one {_HINT}"
+    if adapter.name and not adapter.monitors and wanted == "auto":
+        how += f", which costs the sensors some battery; for a passive one {TO_BE_PASSIVE}"
     return LinkState(
-        is_up=True, text=f"listening{where} ({how})", mode=scan.mode, adapter=adapter.name
+        is_up=True,
+        text=f"listening{where} ({how})",
+        mode=scan.mode,
+        adapter=adapter.name,
+        is_passing=scan.is_probe,
     )
-
-
-def _explain(error: BleakError, scan: Scan) -> str:
-    """What is wrong in a person's words, and what to type."""
-    if isinstance(error, BleakDBusError):
-        return explain(error.dbus_error) or f"Bluetooth fails: {error}"
-    is_unknown = scan.mode == "passive" and "passive" in str(error)
-    return NO_PASSIVE if is_unknown else f"Bluetooth fails: {error}"

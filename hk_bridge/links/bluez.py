@@ -9,34 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from dbus_fast import (
-    AuthError,
-    BusType,
-    Message,
-    MessageFlag,
-    MessageType,
-    unpack_variants,
-)
+from dbus_fast import Message, MessageFlag, MessageType, unpack_variants
 from dbus_fast.aio import MessageBus
-from dbus_fast.auth import AuthExternal
 from dbus_fast.errors import DBusFastError
 
 from hk_bridge.errors import LinkError
-from hk_bridge.links.adapters import Adapter, choose
+from hk_bridge.links.adapters import Adapter, choose, has_hardware
 from hk_bridge.links.radio_faults import (
-    FORBIDDEN,
     HANGS,
     NO_BLUEZ,
+    NO_BLUEZ_NOR_ADAPTER,
     NO_DBUS,
     explain,
 )
+from hk_bridge.links.system_bus import connect
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,32 +56,23 @@ _RULES: Final = (
 #: D-Bus itself would wait for an answer without end.
 _ANSWER_SECONDS: Final = 10.0
 
+#: Waiting longer than this for a service to be started would keep other news back.
+_WAKE_SECONDS: Final = 2.0
+
 
 @asynccontextmanager
-async def watch() -> AsyncIterator[BlueZ]:
-    """Follow BlueZ on the system bus. Raises LinkError where there is no bus.
+async def watch(*, wake: bool) -> AsyncIterator[BlueZ]:
+    """Follow BlueZ on the system bus, which starts it if it can and is to `wake` it.
+
+    Raises LinkError where the bus is out of reach.
 
     It stays right while BlueZ comes and goes; a bus that is lost ends it.
     """
-    try:
-        uid = int(os.environ.get("BLEAK_DBUS_AUTH_UID", ""))
-    except ValueError:
-        auth = None
-    else:  # bleak has this variable for containers whose users have other numbers
-        auth = AuthExternal(uid=uid)
-    try:
-        bus = MessageBus(bus_type=BusType.SYSTEM, auth=auth)
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            await bus.connect()
-    except AuthError as error:
-        raise LinkError(FORBIDDEN) from error
-    except (OSError, EOFError, DBusFastError) as error:
-        # TimeoutError is an OSError.
-        raise LinkError(NO_DBUS) from error
+    bus = await connect()
     bluez = BlueZ(bus)
     lost = asyncio.create_task(bluez.follow_connection())
     try:
-        await bluez.subscribe()
+        await bluez.subscribe(wake=wake)
         yield bluez
     finally:
         bus.disconnect()
@@ -104,7 +87,8 @@ class BlueZ:
         self._objects: dict[str, dict[str, dict[str, Any]]] = {}
         self._adapters: dict[str, Adapter] = {}
         self._spell = 0
-        self._owner = ""
+        self._owner: str | None = None
+        self._held: list[Message] | None = None
         self._is_outdated = True
         self._is_lost = False
         self._changed = asyncio.Event()
@@ -114,7 +98,7 @@ class BlueZ:
         if self._is_lost:
             raise LinkError(NO_DBUS)
         if not self._owner:
-            raise LinkError(NO_BLUEZ)
+            raise LinkError(NO_BLUEZ if has_hardware() else NO_BLUEZ_NOR_ADAPTER)
         return choose(self._adapters.values(), wanted)
 
     async def changed(self) -> None:
@@ -129,17 +113,22 @@ class BlueZ:
         if self._is_outdated:
             await self._refresh()
 
-    async def subscribe(self) -> None:
+    async def subscribe(self, *, wake: bool) -> None:
         """Ask for the signals, then for what there is. Raises LinkError."""
         self._bus.add_message_handler(self._take)
         for rule in _RULES:
             await self._ask(_BUS, "AddMatch", "s", [rule])
-        with contextlib.suppress(LinkError):
+        if wake:
             # Some systems start it when it is asked for. When it stops later, somebody
             # has stopped it.
-            await self._ask(_BUS, "StartServiceByName", "su", [_BLUEZ, 0])
+            with contextlib.suppress(LinkError):
+                body = [_BLUEZ, 0]
+                await self._ask(_BUS, "StartServiceByName", "su", body, _WAKE_SECONDS)
+        owner = ""
         with contextlib.suppress(LinkError):
-            (self._owner,) = await self._ask(_BUS, "GetNameOwner", "s", [_BLUEZ])
+            (owner,) = await self._ask(_BUS, "GetNameOwner", "s", [_BLUEZ])
+        if self._owner is None:  # nobody has come or gone since it was asked for
+            self._owner = owner
         await self._refresh()
 
     async def follow_connection(self) -> None:
@@ -153,8 +142,13 @@ class BlueZ:
             self._changed.set()
 
     async def _refresh(self) -> None:
-        """Take over everything that BlueZ has. Raises LinkError."""
+        """Take over everything that BlueZ has. Raises LinkError.
+
+        Several messages may be worked off before this goes on behind the answer: what
+        comes meanwhile is held, and done then.
+        """
         self._is_outdated = False
+        self._held = []
         objects: Mapping[str, Any] = {}
         try:
             if self._owner:
@@ -162,18 +156,23 @@ class BlueZ:
                     _BLUEZ, "GetManagedObjects", path="/", interface=_OBJECTS
                 )
         except LinkError:
-            if self._is_outdated:  # it has gone meanwhile, which is told already
-                return
-            raise
+            if not self._is_outdated:
+                raise
         except asyncio.CancelledError:
             self._is_outdated = True
             self._changed.set()
             raise
+        finally:
+            held, self._held = self._held, None
+        if self._is_outdated:  # it has come or gone meanwhile, which is told already
+            return
         self._objects = {
             path: unpack_variants(interfaces)
             for path, interfaces in objects.items()
             if _is_adapter(path)
         }
+        for message in held:
+            self._take_objects(message)
         self._look()
 
     async def _ask(
@@ -182,6 +181,8 @@ class BlueZ:
         member: str,
         signature: str = "",
         body: list[Any] | None = None,
+        seconds: float | None = None,
+        *,
         path: str = "/org/freedesktop/DBus",
         interface: str = _BUS,
     ) -> list[Any]:
@@ -195,7 +196,7 @@ class BlueZ:
             flags=MessageFlag.NO_AUTOSTART,
         )
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(seconds or _ANSWER_SECONDS):
                 reply = await self._bus.call(message)
         except TimeoutError as error:
             raise LinkError(HANGS) from error
@@ -204,7 +205,7 @@ class BlueZ:
         if reply is None:  # the bus was closed while it was waited for
             raise LinkError(NO_DBUS)
         if reply.message_type is MessageType.ERROR:
-            raise LinkError(explain(reply.error_name or "") or str(reply.error_name))
+            raise LinkError(explain(reply.error_name or "", *reply.body[:1]))
         answer: list[Any] = reply.body
         return answer
 
@@ -217,13 +218,17 @@ class BlueZ:
         if message.sender == _BUS:
             self._take_owner(message)
         elif message.sender == self._owner:
-            self._take_objects(message)
+            if self._held is None:
+                self._take_objects(message)
+            else:
+                self._held.append(message)
 
     def _take_owner(self, message: Message) -> None:
         match message.member, message.body:
             case "NameOwnerChanged", [str(name), _, str(owner)] if name == _BLUEZ:
                 self._owner = owner
                 self._objects.clear()
+                self._held = None if self._held is None else []
                 self._is_outdated = True
                 self._look()
                 self._changed.set()

@@ -26,12 +26,15 @@ class Stack(Protocol):
 
 
 @asynccontextmanager
-async def system_stack() -> AsyncIterator[Stack]:
-    """What there is on this system. Raises LinkError where it is out of reach."""
+async def system_stack(*, wake: bool) -> AsyncIterator[Stack]:
+    """What there is on this system, started if it can be and is to be woken.
+
+    Raises LinkError where it is out of reach.
+    """
     if sys.platform == "linux":
         from hk_bridge.links import bluez  # noqa: PLC0415 # there is no D-Bus elsewhere
 
-        async with bluez.watch() as stack:
+        async with bluez.watch(wake=wake) as stack:
             yield stack
     else:
         yield Unnamed()

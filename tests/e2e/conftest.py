@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,8 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
 from hk_bridge import config
 from hk_bridge.app import App, Options
 from hk_bridge.homekit.store import Identity, Store
-from hk_bridge.links import bluetooth
+from hk_bridge.links import bluetooth, scans
+from hk_bridge.links.bluetooth import BluetoothLink
 from hk_bridge.links.stack import Unnamed
 from tests.fakes.board import BoardEmulator
 from tests.fakes.ports import free_port
@@ -120,6 +122,12 @@ def dimmer(port: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def no_stack(*, wake: bool) -> AbstractAsyncContextManager[Unnamed]:
+    """A system where nothing can be told of Bluetooth, awake or not."""
+    assert wake is True
+    return nullcontext(Unnamed())
+
+
 @pytest.fixture
 async def bridge(
     tmp_path: Path,
@@ -129,8 +137,9 @@ async def bridge(
 ) -> AsyncIterator[Bridge]:
     """A bridge with two sensors and a dimmer, not started yet."""
     radio = type("Radio", (FakeRadio,), {"instances": []})
-    monkeypatch.setattr(bluetooth, "BleakScanner", radio)
-    monkeypatch.setattr(bluetooth, "system_stack", lambda: nullcontext(Unnamed()))
+    monkeypatch.setattr(scans, "BleakScanner", radio)
+    how = partial(BluetoothLink, stack=no_stack)
+    monkeypatch.setattr(bluetooth, "BluetoothLink", how)
     running = Bridge(tmp_path, board)
     running.radio = radio
     running.log = caplog

@@ -12,9 +12,18 @@ import pytest
 from aiohomekit.controller.ip import IpController
 
 from hk_bridge import supervision
-from hk_bridge.links import bluetooth
+from hk_bridge.links import scans
 from hk_bridge.web import client
-from tests.e2e.conftest import ROOM_1, SENSORS, Bridge, dimmer, events, pair, until
+from tests.e2e.conftest import (
+    PATIENCE,
+    ROOM_1,
+    SENSORS,
+    Bridge,
+    dimmer,
+    events,
+    pair,
+    until,
+)
 from tests.e2e.test_bridge import ON, TEMPERATURE
 from tests.fakes.bluez import FakeBluez, PrivateBus
 from tests.fakes.board import BoardEmulator
@@ -89,8 +98,9 @@ async def bridge(
     """A bridge with a sensor and a dimmer, real bleak, and a bus of its own."""
     monkeypatch.setattr(supervision, "_FIRST_DELAY", 0.01)
     monkeypatch.setattr(supervision, "_LONGEST_DELAY", 0.05)
-    monkeypatch.setattr(bluetooth, "_STOP_SECONDS", 0.3)
-    monkeypatch.setattr(bluetooth.RefusedError, "pause", 0.01)
+    monkeypatch.setattr(supervision, "_ENDING_SECONDS", 0.02)
+    monkeypatch.setattr(scans, "_STOP_SECONDS", 0.3)
+    monkeypatch.setattr(scans.RefusedError, "pause", 0.01)
     running = Bridge(tmp_path, board)
     running.log = caplog
     caplog.set_level("INFO", "hk_bridge")
@@ -135,8 +145,9 @@ async def test_neither_home_nor_the_lamps_notice_what_befalls_bluetooth(
 
     for number, (breaks, mends, words) in enumerate(FAULTS, start=1):
         await breaks(house)
-        while words not in await radio():
-            pass
+        async with asyncio.timeout(PATIENCE):
+            while words not in await radio():
+                pass
         # The last value is still good, and the lamps have nothing to do with it.
         answer = await pairing.get_characteristics([(ROOM, TEMPERATURE)])
         assert answer[ROOM, TEMPERATURE]["value"] == tenths / 10
@@ -159,6 +170,6 @@ async def test_a_bridge_ends_in_time_while_bluetooth_hangs(
     await bluez.start()
     await bridge.start()
     await bluez.until(lambda: bluez.is_scanned)
-    bluez.hangs = True
+    bluez.hang()
     async with asyncio.timeout(10.0):
         await bridge.stop()

@@ -154,9 +154,11 @@ class FakeBluez:
 
     def __init__(self, bus: PrivateBus, reading: Reading = READS_UUID) -> None:
         self.adapters: dict[str, FakeAdapter] = {}
-        self.hangs = False
+        self._queue: list[Message] | None = None
         self.calls: list[str] = []
         self.refusals: dict[str, str] = {}
+        #: What happens in the moment behind an answer to GetManagedObjects.
+        self.right_behind: Callable[[], None] | None = None
         self._reading = reading
         self._address = bus.address
         self._bus: MessageBus | None = None
@@ -209,6 +211,18 @@ class FakeBluez:
         for name, adapter in self.adapters.items():
             self._removed(name, adapter)
         await self.kill()
+
+    def hang(self) -> None:
+        """Answer nobody; what is asked waits."""
+        self._queue = []
+
+    def go_on(self) -> None:
+        """Answer all who have waited, and from now on at once."""
+        queue, self._queue = self._queue or [], None
+        for message in queue:
+            reply = self._answer(message)
+            if self._bus is not None and isinstance(reply, Message):
+                self._bus.send(reply)
 
     def plug(self, name: str = "hci0", **how: Any) -> FakeAdapter:
         """Plug in an adapter, which is new to everybody."""
@@ -295,9 +309,11 @@ class FakeBluez:
             return None
         if message.message_type is not MessageType.METHOD_CALL:
             return None
-        if self.hangs:
-            return True
         self.calls.append(message.member or "")
+        if self._queue is not None:
+            self._queue.append(message)
+            self._something.set()
+            return True
         try:
             return self._answer(message)
         finally:
@@ -322,14 +338,20 @@ class FakeBluez:
                     for monitor in [m for m in adapter.monitors if m[0] == name]:
                         del adapter.monitors[monitor]
 
-    def _answer(self, message: Message) -> Message:
+    def _answer(self, message: Message) -> Message | bool:
         if (error := self.refusals.get(message.member or "")) is not None:
             return Message.new_error(message, error, "refused by the test")
         if message.member == "GetManagedObjects":
+            self._something.set()
             objects = {_path(n): a.interfaces() for n, a in self.adapters.items()}
             for each in self.adapters.values():
                 objects |= {path: {_DEVICE: d} for path, d in each.devices.items()}
-            return Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
+            answer = Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
+            if self.right_behind is not None and self._bus is not None:
+                self._bus.send(answer)
+                self.right_behind()
+                return True
+            return answer
         adapter = self.adapters.get((message.path or "").rpartition("/")[2])
         if adapter is None:
             return _error(message, "org.freedesktop.DBus.Error.UnknownObject")
@@ -353,6 +375,8 @@ class FakeBluez:
     def _start_discovery(self, adapter: FakeAdapter, message: Message) -> str | None:
         if not adapter.powered:
             return "NotReady"
+        if message.sender in adapter.sessions:
+            return "InProgress"
         adapter.sessions.add(message.sender)
         return None
 
