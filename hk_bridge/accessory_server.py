@@ -11,6 +11,7 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.config import Config
+from hk_bridge.errors import LinkError
 from hk_bridge.homekit.accessories import (
     HouseBridge,
     Information,
@@ -25,6 +26,8 @@ from hk_bridge.status import BridgeStatus, ControllerStatus
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
+
+_RETRY_SECONDS: Final = 5.0
 
 
 class Device(Protocol):
@@ -74,9 +77,21 @@ class AccessoryServer:
     async def announce(self) -> None:
         """Tell the network, anew after each reset, until cancelled."""
         while True:
+            await self._listen_again()
             await self._driver.announce()
             await self._renewed.wait()
             self._renewed.clear()
+
+    async def _listen_again(self) -> None:
+        """Accept controllers where a reset could not, as soon as it can be."""
+        while not self._driver.is_listening:
+            await asyncio.sleep(_RETRY_SECONDS)
+            try:
+                await self._driver.listen()
+            except LinkError as error:
+                _complaints.say("listen", f"Home cannot reach the bridge: {error}")
+            else:
+                self._welcome(self._store.bridge())
 
     async def close(self) -> None:
         """Say goodbye and close all connections; a second time does nothing."""
@@ -93,11 +108,18 @@ class AccessoryServer:
             self._store.put(settle(before.without_pairings(), self._config))
             # The old driver must not save once more what it knows of pairings.
             old, self._driver = self._driver, self._make_driver()
+            count = len(before.pairings)
+            _LOG.warning("all controllers were forgotten (%d): pairing reset", count)
             await old.close()
-            await self._driver.listen()
-            self._renewed.set()
-        count = len(before.pairings)
-        _LOG.warning("all controllers were forgotten (%d): pairing reset", count)
+            try:
+                await self._driver.listen()
+            except LinkError as error:
+                raise LinkError(
+                    f"the pairing is forgotten, but Home cannot reach the bridge: {error}. "
+                    "It tries again until it works"
+                ) from error
+            finally:
+                self._renewed.set()
         self._welcome(self._store.bridge())
         return count
 
@@ -107,6 +129,7 @@ class AccessoryServer:
         return BridgeStatus(
             self._config.bridge.name,
             self._port,
+            self._driver.is_listening,
             tuple(self._network.advertised),
             tuple(
                 ControllerStatus(

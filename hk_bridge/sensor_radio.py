@@ -12,7 +12,7 @@ from hk_bridge.config import BluetoothConfig
 from hk_bridge.errors import DecodeError, StoreError
 from hk_bridge.homekit.store import Store
 from hk_bridge.links.simulator import SimulatedRadio
-from hk_bridge.model import Advertisement
+from hk_bridge.model import Advertisement, parse_address
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.products import PRODUCTS, product
 from hk_bridge.sensor_station import SensorStation
@@ -104,6 +104,8 @@ class SensorRadio:
             return None
         (station,) = waiting
         address = advertisement.address
+        if parse_address(address) is None:
+            return None  # what macOS shows in its place is nobody's for long
         try:
             reading = advert.decode(
                 advertisement.service_data, address, station.config.bind_key

@@ -9,7 +9,7 @@ from typing import Final
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.config import SensorConfig
-from hk_bridge.devices.sensor import NEVER, Sensor
+from hk_bridge.devices.sensor import AGEING, NEVER, Sensor
 from hk_bridge.errors import DecodeError
 from hk_bridge.homekit.accessories import Information, SensorAccessory
 from hk_bridge.homekit.bridge import BridgeDriver
@@ -119,8 +119,6 @@ class SensorStation:
                 'values. Add its "bindKey" to accessories.json',
             )
             return
-        if advertisement.rssi is None and self.sensor.is_copy(reading):
-            return  # remembered by the system, and not heard
         if reading.values:
             self._state = SensorState.DECODING
         elif self._state is SensorState.NEVER_HEARD:
@@ -164,7 +162,13 @@ class SensorStation:
     def status(self, now: float) -> SensorStatus:
         """What is known of it."""
         product_id = self.sensor.product_id
-        is_silent = not self._live and self._state is SensorState.DECODING
+        values = self.sensor.last_values(now)
+        ageing = [values[quantity] for quantity in AGEING & values.keys()]
+        is_silent = (
+            self._state is SensorState.DECODING
+            and bool(ageing)
+            and not any(value.is_live for value in ageing)
+        )
         return SensorStatus(
             self.config.name,
             self.config.address,
@@ -173,7 +177,7 @@ class SensorStation:
             None if product_id is None else product(product_id).name,
             self._rssi,
             None if self.heard_at is None else now - self.heard_at,
-            self.sensor.last_values(now),
+            values,
         )
 
     def remember(self, now: float) -> SensorMemory:

@@ -55,7 +55,7 @@ class RadioStatus:
 
 @dataclass(frozen=True, slots=True)
 class SensorStatus:
-    """One sensor. `state` is one of `hk_bridge.house.SensorState`, `product` an id."""
+    """One sensor. `state` is one of `sensor_station.SensorState`, `product` an id."""
 
     name: str
     address: str | None
@@ -92,10 +92,11 @@ class ControllerStatus:
 
 @dataclass(frozen=True, slots=True)
 class BridgeStatus:
-    """The bridge as Home sees it."""
+    """The bridge as Home sees it; whether it `is_listening` on `port`."""
 
     name: str
     port: int
+    is_listening: bool
     addresses: tuple[str, ...]
     controllers: tuple[ControllerStatus, ...]
 

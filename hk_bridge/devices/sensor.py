@@ -16,7 +16,7 @@ PLAUSIBLE: Final[Mapping[Quantity, tuple[float, float]]] = {
 }
 
 #: The battery changes over months: its last value stays good.
-_AGEING: Final[frozenset[Quantity]] = frozenset({"temperature", "humidity"})
+AGEING: Final[frozenset[Quantity]] = frozenset({"temperature", "humidity"})
 
 NEVER: Final = float("inf")
 
@@ -77,10 +77,6 @@ class Sensor:
         self._counter: int | None = None
         self._heard = -NEVER
 
-    def is_copy(self, reading: Reading) -> bool:
-        """Whether this is the last frame once more."""
-        return reading.counter is not None and reading.counter == self._counter
-
     @property
     def measurements(self) -> Mapping[Quantity, Measurement]:
         """The last values as they were sent, however old."""
@@ -98,7 +94,11 @@ class Sensor:
         the counter has come round. A value that is not plausible is counted and dropped.
         """
         self.product_id = reading.product_id
-        repeated = self.is_copy(reading) and self._is_recent(self._heard, at)
+        repeated = (
+            reading.counter is not None
+            and reading.counter == self._counter
+            and self._is_recent(self._heard, at)
+        )
         self._counter, self._heard = reading.counter, at
         for quantity, value in reading.values.items():
             low, high = PLAUSIBLE[quantity]
@@ -135,7 +135,7 @@ class Sensor:
         ends = (
             measurement.at + self.timeout
             for quantity, measurement in self._last.items()
-            if quantity in _AGEING
+            if quantity in AGEING
         )
         return min((end for end in ends if end > now), default=NEVER)
 
@@ -143,7 +143,7 @@ class Sensor:
         known = self._last.get(quantity)
         if known is None:
             return None
-        if quantity in _AGEING and not self._is_recent(known.at, now):
+        if quantity in AGEING and not self._is_recent(known.at, now):
             return None
         return self._with_offset(quantity, known.value)
 

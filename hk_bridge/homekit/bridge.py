@@ -54,7 +54,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
     ) -> None:
         self._store = store
         self._number = number
-        self._listening = False
+        self.is_listening = False
         self._announced: BridgeServiceInfo | None = None
         self._is_outdated = False
         self._updating: asyncio.Task[None] | None = None
@@ -209,7 +209,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
             await self.http_server.async_start(self.loop)
         except OSError as error:
             raise LinkError(why_not_listening(self.state.port, error)) from error
-        self._listening = True
+        self.is_listening = True
         if self.state.set_accessories_hash(self.accessories_hash):
             self.async_persist()
 
@@ -255,9 +255,9 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
 
         The base also closes the zeroconf instance, which other bridges may share.
         """
-        if not self._listening:
+        if not self.is_listening:
             return
-        self._listening = False
+        self.is_listening = False
         self.aio_stop_event.set()
         self.http_server.async_stop()
         self._stop_updating()

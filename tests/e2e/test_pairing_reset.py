@@ -8,6 +8,7 @@ import pytest
 from aiohomekit.controller.ip import IpController
 
 from hk_bridge.errors import LinkError
+from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.web import client
 from tests.e2e.conftest import ROOM_1, Bridge, events, pair, until, until_async
 from tests.e2e.test_bridge import CLIMATE, ON, TEMPERATURE, WARMER
@@ -78,3 +79,27 @@ async def test_a_reset_that_cannot_be_kept_changes_nothing(
             await client.ask(bridge.state, "POST", "/pairing/reset")
     assert bridge.identity == before
     assert not await pairing.put_characteristics([(CEILING, ON, True)])
+
+
+async def test_a_port_that_cannot_be_had_again_is_tried_until_it_can(
+    bridge: Bridge, controller: IpController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hk_bridge.accessory_server._RETRY_SECONDS", 0.05)
+    await bridge.start()
+    await pair(controller, bridge.identity)
+    listen = BridgeDriver.listen
+    refused = LinkError("port 1 is in use by another program")
+
+    async def cannot(_driver: BridgeDriver) -> None:
+        raise refused
+
+    monkeypatch.setattr(BridgeDriver, "listen", cannot)
+    with pytest.raises(LinkError, match="is forgotten, but Home cannot reach the bridge"):
+        await client.ask(bridge.state, "POST", "/pairing/reset")
+    status = await client.ask(bridge.state, "GET", "/status")
+    assert status["bridge"]["isListening"] is False
+    await until(lambda: "Home cannot reach the bridge: port 1" in bridge.log.text)
+    monkeypatch.setattr(BridgeDriver, "listen", listen)
+    await pair(controller, bridge.identity)
+    status = await client.ask(bridge.state, "GET", "/status")
+    assert status["bridge"]["isListening"] is True
