@@ -235,14 +235,15 @@ def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: F
     from hk_bridge.web import client  # noqa: PLC0415 # see the module's docstring
 
     directory = terminal.state_directory(state_dir, simulate=simulate)
-    if not Store.exists(directory):
-        click.echo(f"Nothing to forget: {directory} holds no pairing.")
-        return
+    # Of a directory that belongs to another user, only this tells that it does.
     if client.runs(directory):
         answer = asyncio.run(client.ask(directory, "GET", "/status"))
         if not yes:
             _confirm_reset(len(answer["bridge"]["controllers"]))
         asyncio.run(client.ask(directory, "POST", "/pairing/reset"))
+    elif not Store.exists(directory):
+        click.echo(f"Nothing to forget: {directory} holds no pairing.")
+        return
     else:
         with StateLock(directory):
             store = Store.open(directory)

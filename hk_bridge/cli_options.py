@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -72,6 +73,16 @@ simulate_option = click.option(
     help="Put simulated sensors and a dimmer board in the process, with a state directory "
     "of their own.",
 )
+
+
+def print_json(value: object) -> None:
+    """Print `value` as one line; what the encoding of stdout does not have is escaped."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        line = json.dumps(value)
+    click.echo(line)
 
 
 def counted(things: Sequence[object], noun: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from hk_bridge.cli_options import (
     config_option,
     counted,
     fails_clearly,
+    print_json,
     simulate_option,
 )
 from hk_bridge.errors import ConfigError, LinkError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hk_bridge.config import Config
     from hk_bridge.discovery import Discovery, Found
 
-_DEFAULT_SECONDS: Final = 30.0
+_DEFAULT_SECONDS: Final = 30
 
 
 @click.command()
@@ -32,7 +32,7 @@ _DEFAULT_SECONDS: Final = 30.0
 @simulate_option
 @click.option(
     "--seconds",
-    type=click.FloatRange(1, 86400),
+    type=click.IntRange(1, 86400),
     default=_DEFAULT_SECONDS,
     metavar="N",
     help="How long to listen, 30 by default. Ctrl-C ends it earlier.",
@@ -43,7 +43,7 @@ _DEFAULT_SECONDS: Final = 30.0
 def scan(
     config_path: Path | None,
     simulate: bool,  # noqa: FBT001 # click passes by name
-    seconds: float,
+    seconds: int,
     as_json: bool,  # noqa: FBT001 # click passes by name
     add: bool,  # noqa: FBT001 # click passes by name
 ) -> None:
@@ -72,7 +72,7 @@ def scan(
     now = time.monotonic()
     if as_json:
         for found in discovery.found:
-            click.echo(json.dumps(found.to_json(now), ensure_ascii=False))
+            print_json(found.to_json(now))
     elif problem is None or discovery.found:
         _conclude(discovery, now, add=add)
     if add:
@@ -91,12 +91,13 @@ def _load(path: Path, *, must_exist: bool) -> Config | None:
 
 
 def _listen(
-    config: Config | None, discovery: Discovery, seconds: float, *, simulate: bool
+    config: Config | None, discovery: Discovery, seconds: int, *, simulate: bool
 ) -> None:
     """Listen, and show what is found meanwhile where somebody watches."""
     from rich.console import Console, Group  # noqa: PLC0415 # needed here alone
     from rich.live import Live  # noqa: PLC0415 # needed here alone
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 # needed here alone
+    from rich.table import Table  # noqa: PLC0415 # needed here alone
     from rich.text import Text  # noqa: PLC0415 # needed here alone
 
     from hk_bridge import status_view  # noqa: PLC0415 # needed here alone
@@ -104,18 +105,21 @@ def _listen(
 
     link = make_link(config, discovery, simulate=simulate)
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        console.print(f"listening for {seconds:g} s; Ctrl-C ends it earlier")
+    if not status_view.can_redraw(console):
+        console.print(f"listening for {seconds} s; Ctrl-C ends it earlier")
         asyncio.run(listen(link, seconds, lambda _over, _how: None))
         return
 
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def tick(over: float, how: str) -> None:
-            left = Text(f"{link.name}: {how}; {seconds - over:.0f} s left, Ctrl-C: enough")
-            bar = ProgressBar(total=seconds, completed=over, width=40)
+            progress = Table.grid(padding=(0, 2, 0, 0))
+            bar = ProgressBar(total=seconds, completed=over, width=20)
+            left = f"{seconds - over:.0f} s left, Ctrl-C: enough"
+            progress.add_row(bar, left, Text(f"{link.name}: {how}"))
             rows = [each.to_json(time.monotonic()) for each in discovery.found]
-            live.update(Group(status_view.search_table(rows), bar, left), refresh=True)
+            # The table comes last: it is what is cut off where it is too long.
+            live.update(Group(progress, status_view.search_table(rows)), refresh=True)
 
         asyncio.run(listen(link, seconds, tick))
 
@@ -170,6 +174,7 @@ def _add(found: Found, path: Path) -> bool:
     """Whether it was added."""
     from hk_bridge import config  # noqa: PLC0415 # needed here alone
     from hk_bridge.decoding import UNITS  # noqa: PLC0415 # needed here alone
+    from hk_bridge.discovery import Key  # noqa: PLC0415 # needed here alone
 
     said = ", ".join(
         f"{found.values[quantity]:g}{unit}"
@@ -177,10 +182,13 @@ def _add(found: Found, path: Path) -> bool:
         if quantity in found.values
     )
     about = f"{found.model} {found.address}" + (f" ({said})" if said else "")
+    key: str | None = None
     while name := _ask(f"Name of {about}"):
+        if key is None:
+            key = _ask_key() if found.key is Key.YES else ""
         entry = {"accessory": "Hygrothermograph", "name": name}
         entry["address"] = found.address.lower()
-        if found.key == "yes" and (key := _ask_key()):
+        if key:
             entry["bindKey"] = key
         try:
             config.add(path, entry)
@@ -194,9 +202,17 @@ def _add(found: Found, path: Path) -> bool:
     return False
 
 
-def _ask(question: str) -> str:
-    answer: str = click.prompt(question, default="", show_default=False, err=True)
-    return answer.strip()
+def _ask(question: str, *, hidden: bool = False) -> str:
+    """What is typed, without the blanks around it."""
+    while True:
+        try:
+            answer: str = click.prompt(
+                question, default="", show_default=False, hide_input=hidden, err=True
+            )
+        except UnicodeDecodeError as error:
+            click.echo(f"  this is not {error.encoding.upper()}", err=True)
+        else:
+            return answer.strip()
 
 
 def _ask_key() -> str:
@@ -204,13 +220,10 @@ def _ask_key() -> str:
     from hk_bridge.decoding import parse_bind_key  # noqa: PLC0415 # needed here alone
 
     while True:
-        key: str = click.prompt(
+        key = _ask(
             "Its bind key, 32 hex digits (not shown; empty: add it to the file later)",
-            default="",
-            show_default=False,
-            hide_input=sys.stdin.isatty(),
-            err=True,
-        ).strip()
+            hidden=sys.stdin.isatty(),
+        )
         try:
             parse_bind_key(key or None)
         except ValueError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Final
 import click
 
 from hk_bridge import terminal
-from hk_bridge.cli_options import fails_clearly, simulate_option, state_option
+from hk_bridge.cli_options import fails_clearly, print_json, simulate_option, state_option
 from hk_bridge.errors import LinkError
 
 _WATCH_SECONDS: Final = 2.0
@@ -40,7 +39,7 @@ def status(state_dir: Path | None, simulate: bool, as_json: bool, watch: bool) -
         return
     answer = _ask(directory)
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        print_json(answer)
     else:
         _print(answer)
 
@@ -59,13 +58,15 @@ def _print(answer: dict[str, Any]) -> None:
 
 def _watch(directory: Path, *, as_json: bool) -> None:
     """Ask again and again; who watches a screen sees a restart of the bridge pass."""
-    answer = _ask(directory)
+    from hk_bridge import status_view  # noqa: PLC0415 # see _print
+
     try:
-        if sys.stdout.isatty() and not as_json:
+        answer = _ask(directory)
+        if not as_json and status_view.can_redraw(status_view.console()):
             _watch_on_screen(directory, answer)
         while True:
             if as_json:
-                click.echo(json.dumps(answer, ensure_ascii=False))
+                print_json(answer)
             else:
                 _print(answer)
                 click.echo()
@@ -73,7 +74,8 @@ def _watch(directory: Path, *, as_json: bool) -> None:
             time.sleep(_WATCH_SECONDS)
             answer = _ask(directory)
     except KeyboardInterrupt:
-        click.echo()
+        # Behind the ^C that terminals show.
+        click.echo(err=True)
 
 
 def _watch_on_screen(directory: Path, answer: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ from hk_bridge.model import Advertisement, Quantity, Reading
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.products import PRODUCTS, product
 
-#: Sensors that are listed at most: somebody nearby could make up addresses without end.
+#: Sensors that are listed at most beside those that are configured, and other devices
+#: that are counted: somebody nearby could make up addresses without end.
 MOST: Final = 500
 
 
@@ -83,7 +84,8 @@ class Discovery:
             self._found.values(),
             key=lambda found: (
                 found.configured_as is not None,
-                -(found.rssi or -1000),
+                found.rssi is None,
+                -(found.rssi or 0),
                 found.address,
             ),
         )
@@ -111,7 +113,7 @@ class Discovery:
             if address not in self._found and len(self._others) < MOST:
                 self._others.add(address)
             return
-        if address not in self._found and len(self._found) >= MOST:
+        if known is None and address not in self._found and len(self._found) >= MOST:
             return
         model = product(reading.product_id)
         before = self._found.get(address) or Found(
@@ -146,14 +148,14 @@ def _key(
 ) -> Key:
     if does_not_fit:
         return Key.DOES_NOT_FIT
-    if bind_key is not None:
-        return Key.GIVEN
     if reading.needs_key:
         return Key.YES
     if reading.values:
-        return Key.NO
+        return Key.NO if bind_key is None else Key.GIVEN
+    # An idle frame tells nothing: what the model does counts, until it does otherwise.
     if before.values or before.key is not Key.NO:
         return before.key
-    # An idle frame tells nothing: what the model does counts, until it does otherwise.
+    if bind_key is not None:
+        return Key.GIVEN
     known = PRODUCTS.get(reading.product_id)
     return Key.YES if known is not None and known.encrypted else Key.NO

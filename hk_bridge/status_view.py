@@ -6,6 +6,7 @@ less: what is missing is left out.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,20 +15,24 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-#: Unit, and decimals, of each quantity that has a column.
+#: Heading, unit and decimals of each quantity that has a column.
 _QUANTITIES: Final = {
-    "temperature": ("°C", 1),
-    "humidity": ("%", 1),
-    "battery": ("%", 0),
+    "temperature": ("temp.", "°C", 1),
+    "humidity": ("hum.", "%", 1),
+    "battery": ("bat.", "%", 0),
 }
+_HEADINGS: Final = tuple(heading for heading, _, _ in _QUANTITIES.values())
 _NOTHING: Final = "–"
+
+#: Columns that are not folded where a terminal is narrow: they are there to be copied.
+_WHOLE: Final = frozenset({"address"})
 _PIPE_WIDTH: Final = 200
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 
-#: What is longer than a state should be, and the style it is shown in.
+#: The state of a sensor in which nothing has to be done.
 _GOOD: Final = "decoding"
 
 
@@ -52,23 +57,33 @@ def age(seconds: float | None) -> str:
 
 
 def console() -> Console:
-    """Where tables go: in a pipe, rows are not folded to a width that nobody has."""
+    """Where tables go: in a pipe, rows are not folded to a width that nobody has.
+
+    A character that the encoding of stdout does not have becomes a question mark.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def can_redraw(console: Console) -> bool:
+    """Whether `console` can show something new in the place of something old."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def sensor_table(sensors: Sequence[Mapping[str, Any]]) -> Table:
     """Sensors, a row each."""
-    table = plain_table("sensor", "state", *_QUANTITIES, "dBm", "heard", "model", "address")
+    table = plain_table("sensor", "state", *_HEADINGS, "dBm", "heard", "model", "address")
     for sensor in sensors:
-        state = str(sensor.get("state", _NOTHING))
+        state = known(sensor.get("state"))
         table.add_row(
-            Text(str(sensor.get("name", _NOTHING))),
+            Text(known(sensor.get("name"))),
             Text(state, style="" if state == _GOOD else "yellow"),
             *(_value(sensor, quantity) for quantity in _QUANTITIES),
-            number(sensor.get("rssi")),
+            known(sensor.get("rssi")),
             age(sensor.get("lastHeard")),
-            Text(sensor.get("model") or _NOTHING),
-            Text(sensor.get("address") or _NOTHING, no_wrap=True),
+            Text(known(sensor.get("model"))),
+            Text(known(sensor.get("address"))),
         )
     return table
 
@@ -76,15 +91,15 @@ def sensor_table(sensors: Sequence[Mapping[str, Any]]) -> Table:
 def search_table(sensors: Sequence[Mapping[str, Any]]) -> Table:
     """What `hk-bridge scan` has found, as its JSON has it, a row each."""
     table = plain_table(
-        "address", "model", *_QUANTITIES, "dBm", "heard", "bind key", "configured as"
+        "address", "model", *_HEADINGS, "dBm", "heard", "bind key", "configured as"
     )
     for sensor in sensors:
         name = sensor.get("configuredAs")
         table.add_row(
-            Text(sensor["address"], no_wrap=True),
+            Text(sensor["address"]),
             Text(sensor["model"]),
             *(_measured(sensor.get(quantity), quantity) for quantity in _QUANTITIES),
-            number(sensor.get("rssi")),
+            known(sensor.get("rssi")),
             age(sensor.get("lastHeard")),
             sensor["bindKey"],
             Text(name or "not yet", style="" if name else "bold"),
@@ -96,25 +111,25 @@ def plain_table(*columns: str) -> Table:
     """A table without lines, which can be read where there are no colours either."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=column in _WHOLE)
     return table
 
 
-def number(value: int | None) -> str:
-    """A number that may not be known."""
+def known(value: object) -> str:
+    """What may not be known."""
     return _NOTHING if value is None else str(value)
 
 
 def _measured(value: float | None, quantity: str) -> str:
-    unit, decimals = _QUANTITIES[quantity]
+    _, unit, decimals = _QUANTITIES[quantity]
     return _NOTHING if value is None else f"{value:.{decimals}f} {unit}"
 
 
 def _value(sensor: Mapping[str, Any], quantity: str) -> Text:
-    known = sensor.get("values", {}).get(quantity, {})
-    text = _measured(known.get("value"), quantity)
-    if known and not known.get("isLive"):
-        return Text(f"{text}, {age(known.get('age'))} ago", style="dim")
+    last = sensor.get("values", {}).get(quantity, {})
+    text = _measured(last.get("value"), quantity)
+    if last and not last.get("isLive"):
+        return Text(f"{text}, {age(last.get('age'))} ago", style="dim")
     return Text(text)
 
 
@@ -124,9 +139,11 @@ def _bridge(status: Mapping[str, Any]) -> Text:
     connected = sum(bool(controller.get("connections")) for controller in controllers)
     versions = status.get("versions", {})
     simulated = ", simulated" if status.get("isSimulated") else ""
+    addresses = ", ".join(bridge.get("addresses", [])) or _NOTHING
+    where = "" if bridge.get("isListening", True) else ", where Home cannot reach it"
     return Text(
         f"{bridge.get('name', 'bridge')}: up for {age(status.get('uptime'))}{simulated}, "
-        f"port {bridge.get('port')} on {', '.join(bridge.get('addresses', []))}\n"
+        f"port {known(bridge.get('port'))} on {addresses}{where}\n"
         f"controllers: {len(controllers)} paired, {connected} connected\n"
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + "\n"
@@ -143,8 +160,8 @@ def _links(status: Mapping[str, Any]) -> Table:
         heard = "" if heard_at is None else f", last heard {age(heard_at)} ago"
         table.add_row(
             Text("●" if is_up else "○", style="green" if is_up else "red"),
-            Text(str(link.get("name"))),
-            Text(f"{link.get('text')}{heard}; for {age(link.get('since'))}"),
+            Text(known(link.get("name"))),
+            Text(f"{known(link.get('text'))}{heard}; for {age(link.get('since'))}"),
         )
     table.add_row()
     return table
@@ -153,15 +170,22 @@ def _links(status: Mapping[str, Any]) -> Table:
 def _lamps(lamps: Sequence[Mapping[str, Any]]) -> Group:
     table = plain_table("lamp", "set to", "level", "dimmer", "port")
     for lamp in lamps:
-        is_on, level = lamp.get("isOn"), lamp.get("level")
         table.add_row(
-            Text(str(lamp.get("name"))),
-            f"{lamp.get('brightness')} %" if is_on else "off",
-            number(level),
-            Text(f"{lamp.get('dimmer')}, channel {lamp.get('channel')}"),
+            Text(known(lamp.get("name"))),
+            _set_to(lamp),
+            known(lamp.get("level")),
+            Text(f"{known(lamp.get('dimmer'))}, channel {known(lamp.get('channel'))}"),
             Text(
-                str(lamp.get("port")) + ("" if lamp.get("isReachable") else ", not there"),
+                known(lamp.get("port"))
+                + ("" if lamp.get("isReachable") else ", not there"),
                 style="" if lamp.get("isReachable") else "yellow",
             ),
         )
     return Group(Text(), table)
+
+
+def _set_to(lamp: Mapping[str, Any]) -> str:
+    """Of one that has never been set, nobody knows whether it is off."""
+    if lamp.get("level") is None:
+        return _NOTHING
+    return f"{known(lamp.get('brightness'))} %" if lamp.get("isOn") else "off"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import errno
+import socket
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +12,32 @@ from typing import Any, Final
 import aiohttp
 
 from hk_bridge.errors import LinkError
-from hk_bridge.web.socket_path import NAME, socket_path
+from hk_bridge.web.socket_path import socket_path
 
 #: A bridge answers in milliseconds; resetting takes the time of a goodbye.
 _ANSWER_SECONDS: Final = 10.0
 
+#: Where many ask at once, how long to wait before trying to get into the queue again.
+_PAUSE_SECONDS: Final = 0.05
+
+_NOBODY: Final = (FileNotFoundError, ConnectionRefusedError)
+
 
 def runs(directory: Path) -> bool:
-    """Whether a bridge seems to run with this state directory: `ask` tells for sure."""
-    return (directory / NAME).is_socket()
+    """Whether a bridge seems to run with this state directory: `ask` tells for sure.
+
+    A socket that a crash has left is none.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            with socket_path(directory) as address:
+                probe.connect(address)
+        except _NOBODY:
+            return False
+        except OSError:
+            return True
+    return True
 
 
 async def ask(directory: Path, method: str, path: str) -> dict[str, Any]:
@@ -28,28 +46,38 @@ async def ask(directory: Path, method: str, path: str) -> dict[str, Any]:
     Raises LinkError where none runs with this state directory, it does not answer, or it
     cannot do what it is asked for.
     """
-    timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     try:
-        with socket_path(directory) as address:
-            connector = aiohttp.UnixConnector(address)
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-                session.request(method, f"http://bridge{path}") as response,
-            ):
-                answer = await response.json()
-                has_failed = response.status >= HTTPStatus.BAD_REQUEST
-    except (aiohttp.ClientError, OSError, json.JSONDecodeError) as error:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            with socket_path(directory) as address:
+                status, answer = await _answer(address, method, path)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         raise LinkError(_why_not(directory, error)) from error
     if not isinstance(answer, dict):
         raise LinkError(f"what answers in {directory} is no bridge")
-    if has_failed:
+    if status >= HTTPStatus.BAD_REQUEST:
         raise LinkError(str(answer.get("error", "the bridge refuses")))
     return answer
 
 
+async def _answer(address: str, method: str, path: str) -> tuple[int, object]:
+    """Status code and JSON, once it is our turn."""
+    while True:
+        try:
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(address)) as session,
+                session.request(method, f"http://bridge{path}") as response,
+            ):
+                return response.status, await response.json()
+        except OSError as error:
+            # asyncio takes a queue without room for a connection.
+            if error.errno != errno.ENOTCONN:
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
 def _why_not(directory: Path, error: Exception) -> str:
     cause = getattr(error, "os_error", error)
-    if isinstance(cause, FileNotFoundError | ConnectionRefusedError):
+    if isinstance(cause, _NOBODY):
         return (
             f"no bridge runs with the state directory {directory}. Start it with: "
             "hk-bridge run. If one runs with another directory, name that: --state-dir DIR"
@@ -59,6 +87,6 @@ def _why_not(directory: Path, error: Exception) -> str:
             f"the bridge in {directory} belongs to another user. Type: sudo hk-bridge …, "
             "or become that user"
         )
-    if isinstance(cause, asyncio.TimeoutError):
+    if isinstance(cause, TimeoutError):
         return f"the bridge in {directory} does not answer. See its log, or restart it"
     return f"the bridge in {directory} cannot be asked: {error}"

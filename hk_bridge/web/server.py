@@ -7,8 +7,9 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from hk_bridge.web.socket_path import NAME, socket_path
 
@@ -23,7 +24,12 @@ _LOG = logging.getLogger(__name__)
 _SHUTDOWN_SECONDS: Final = 0.5
 
 _KEEP_ALIVE_SECONDS: Final = 15.0
-_QUEUE: Final = 16
+
+#: Those who ask at the same time wait here, longest while the application is loaded.
+_QUEUE: Final = 32
+
+#: Connections at the same time: each takes a file descriptor, which controllers need too.
+_MOST: Final = 64
 
 
 class ControlServer:
@@ -51,19 +57,16 @@ class ControlServer:
         """Answer until cancelled."""
         if self._listening is None:
             return
-        runner: web.AppRunner | None = None
         try:
             await _somebody_asks(self._listening)
             # It takes time and memory, and most of the time nobody asks.
             runner = await asyncio.to_thread(_make_runner, actions)
             await runner.setup()
-            from aiohttp import web  # noqa: PLC0415 # it is there now
-
-            await web.SockSite(runner, self._listening, backlog=_QUEUE).start()
-            await asyncio.Event().wait()
-        finally:
-            if runner is not None:
+            try:
+                await _serve(runner, self._listening)
+            finally:
                 await runner.cleanup()
+        finally:
             self.close()
 
     def close(self) -> None:
@@ -107,14 +110,52 @@ async def _somebody_asks(listening: socket.socket) -> None:
         loop.remove_reader(listening)
 
 
+async def _serve(runner: web.AppRunner, listening: socket.socket) -> None:
+    """Answer until cancelled."""
+    protocols = _protocols(cast("web.Server", runner.server))  # it has been set up
+    server = await asyncio.get_running_loop().create_unix_server(
+        protocols, sock=listening, backlog=_QUEUE
+    )
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.close()
+
+
+def _protocols(server: web.Server) -> Callable[[], asyncio.Protocol]:
+    """What makes a protocol for each connection, and hangs up on the oldest of too many.
+
+    Whoever means it has had an answer long before.
+    """
+
+    def make_protocol() -> asyncio.Protocol:
+        connections = server.connections
+        for connection in connections[: max(0, len(connections) - _MOST + 1)]:
+            connection.force_close()
+        return server()
+
+    return make_protocol
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether this is not about bytes that are no request: those have got their answer."""
+    from aiohttp.http_exceptions import HttpProcessingError  # noqa: PLC0415 # see ControlServer.run
+
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
 def _make_runner(actions: Actions) -> web.AppRunner:
     from aiohttp import web  # noqa: PLC0415 # see ControlServer.run
 
     from hk_bridge.web.application import make_application  # noqa: PLC0415 # see ControlServer.run
 
+    log = _LOG.getChild("requests")
+    log.addFilter(_is_news)
     return web.AppRunner(
         make_application(actions),
         access_log=None,
+        logger=log,
         shutdown_timeout=_SHUTDOWN_SECONDS,
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
     )
