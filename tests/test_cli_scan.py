@@ -127,9 +127,7 @@ def test_a_stdout_that_takes_nothing_is_said_in_a_line(house: Path, stdout: str)
 # -- the command line, and the file -------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "seconds", ["0", "-1", "nan", "inf", "86401", "1e300", "9" * 400, "", "x"]
-)
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "86401", "9" * 400, "x"])
 def test_how_long_is_a_number_within_reason(tmp_path: Path, seconds: str) -> None:
     result = call(tmp_path, "scan", "--simulate", f"--seconds={seconds}")
     assert (result.returncode, result.stdout) == (2, "")

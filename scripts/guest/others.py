@@ -18,7 +18,7 @@ _PATIENCE: Final = 60.0
 _POLL_SECONDS: Final = 0.5
 
 #: How the bridge says what it costs, and what to type.
-_HINT: Final = re.compile(r"battery; for a passive one type: \S")
+_HINT: Final = re.compile(r"battery; for a passive one.* type: sudo")
 
 _SCANS: Final = 2
 _SCAN_SECONDS: Final = "15"

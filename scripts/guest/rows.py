@@ -194,7 +194,7 @@ FAULTS: Final[dict[str, Fault]] = {
         "passive scan without --experimental",
         _start_plain,
         _restart_bluez,
-        r"needs bluetoothd --experimental.* Type: sudo",
+        r"needs bluetoothd --experimental.* type: sudo",
         at_start=True,
         modes=("passive",),
     ),
