@@ -21,12 +21,17 @@ from hk_bridge.links.adapters import Adapter
 from hk_bridge.links.hidden_addresses import HiddenAddresses
 from hk_bridge.links.patterns import monitors
 from hk_bridge.links.radio_faults import TO_BE_PASSIVE
-from hk_bridge.links.scan_plan import Scan, ScanPlan, WantedMode
+from hk_bridge.links.scan_plan import Scan, ScanMode, ScanPlan, WantedMode
 from hk_bridge.links.scans import RefusedError, Scans
 from hk_bridge.links.stack import Stack, system_stack
 from hk_bridge.model import Advertisement, LinkState
 
 _LOG = logging.getLogger(__name__)
+
+#: The kernel ends an active scan after 10.24 seconds, and bluetoothd (seen with 5.82)
+#: begins the next one five seconds later: nobody is heard in a third of the time. So each
+#: is begun anew before that.
+_PIECE_SECONDS: Final[Mapping[ScanMode, float]] = {"passive": float("inf"), "active": 8.0}
 
 #: What bleak says in place of the signal strength that an advert would have.
 _NO_RSSI: Final = -127
@@ -131,18 +136,30 @@ class BluetoothLink:
         plan = ScanPlan(self._mode)
         while self._still_there(stack, adapter):
             scan = plan.next(can_be_passive=adapter.monitors)
+            begun, passed_on = time.monotonic(), self.passed_on
+            try:
+                await self._scan(scan, begun, stack, adapter, report)
+            except RefusedError:
+                if scan.mode == "passive" and plan.refused():
+                    continue
+                raise
+            plan.ended(
+                scan,
+                heard=(self.heard_at or begun) > begun,
+                heard_sensors=self.passed_on > passed_on,
+            )
+
+    async def _scan(
+        self, scan: Scan, begun: float, stack: Stack, adapter: Adapter, report: Report
+    ) -> None:
+        """Scan until that is over; actively in pieces, see `_PIECE_SECONDS`."""
+        is_over = False
+        while not is_over:
             async with AsyncExitStack() as scanners:
-                try:
-                    await self._scans.start(scan, adapter, scanners)
-                except RefusedError:
-                    if scan.mode == "passive" and plan.refused():
-                        continue
-                    raise
+                await self._scans.start(scan, adapter, scanners)
                 self._refused = None
                 report(_up(scan, adapter, self._mode))
-                passed_on = self.passed_on
-                heard = await self._hear(scan, stack, adapter)
-            plan.ended(scan, heard=heard, heard_sensors=self.passed_on > passed_on)
+                is_over = await self._hear(scan, begun, stack, adapter)
 
     def _still_there(self, stack: Stack, adapter: Adapter) -> bool:
         try:
@@ -150,28 +167,25 @@ class BluetoothLink:
         except LinkError:
             return False
 
-    async def _hear(self, scan: Scan, stack: Stack, adapter: Adapter) -> bool:
-        """Return once the scan is over, or cannot hear any more; whether it heard anybody.
+    async def _hear(self, scan: Scan, begun: float, stack: Stack, adapter: Adapter) -> bool:
+        """Return once the scan is over, or only a piece of it: whether all of it is.
 
         The adapter is watched, because a scan that has lost it goes silent without a word,
         and so is the silence: some stacks go deaf with all in place.
         """
-        begun = time.monotonic()
+        piece_ends = time.monotonic() + _PIECE_SECONDS[scan.mode]
         while self._still_there(stack, adapter):
-            heard_at = self.heard_at or begun
-            last = max(heard_at, begun)
-            rest = min(last + scan.silence, begun + scan.life) - time.monotonic()
+            last = max(self.heard_at or begun, begun)
+            ends = min(last + scan.silence, begun + scan.life)
+            rest = min(ends, piece_ends) - time.monotonic()
             if rest <= 0:
-                _LOG.debug(
-                    "%s scan: over after %.0f s", scan.mode, time.monotonic() - begun
-                )
-                break
+                return ends <= piece_ends
             try:
                 async with asyncio.timeout(rest):
                     await stack.changed()
             except TimeoutError:
                 pass
-        return (self.heard_at or begun) > begun
+        return True
 
     # -- adverts ----------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from bleak.exc import (
 )
 
 from hk_bridge.errors import LinkError
-from hk_bridge.links import scan_plan, scans
+from hk_bridge.links import bluetooth, scan_plan, scans
 from hk_bridge.links.adapters import Adapter
 from hk_bridge.links.bluetooth import BluetoothLink
 from hk_bridge.links.radio_faults import FORBIDDEN
@@ -459,6 +459,22 @@ async def test_strangers_keep_a_scan_going(
             stack.hear(B, {})
             await asyncio.sleep(0.01)
         assert len(stack.scanners) == scanners
+
+
+async def test_an_active_scan_is_begun_anew_before_the_kernel_ends_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = {"passive": float("inf"), "active": 0.02}
+    monkeypatch.setattr(bluetooth, "_PIECE_SECONDS", pieces)
+    heard: list[Advertisement] = []
+    async with running(link_for(stack, heard, mode="active")) as how:
+        assert how == ACTIVE
+        await until(lambda: len(stack.scanners) > 5)
+        await until(lambda: stack.modes)
+        stack.hear(A, {FE95: CLIMATE})
+        assert len(heard) == 1
+        assert sum(scanner.scans for scanner in stack.scanners) == 1
+    assert stack.modes == set()
 
 
 # -- the adapter --------------------------------------------------------------------------
