@@ -153,12 +153,14 @@ class BluetoothLink:
         self, scan: Scan, begun: float, stack: Stack, adapter: Adapter, report: Report
     ) -> None:
         """Scan until that is over; actively in pieces, see `_PIECE_SECONDS`."""
-        is_over = False
+        is_over, is_reported = False, False
         while not is_over:
             async with AsyncExitStack() as scanners:
                 await self._scans.start(scan, adapter, scanners)
                 self._refused = None
-                report(_up(scan, adapter, self._mode))
+                if not is_reported:
+                    report(_up(scan, adapter, self._mode))
+                    is_reported = True
                 is_over = await self._hear(scan, begun, stack, adapter)
 
     def _still_there(self, stack: Stack, adapter: Adapter) -> bool:
