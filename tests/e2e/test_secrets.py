@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 import os
@@ -407,7 +408,10 @@ async def test_no_secret_is_said_by_the_program_at_vv(tmp_path: Path) -> None:
 
 def exposed(directory: Path) -> dict[str, str]:
     """What others than the owner may do anything with, in `directory` or with it."""
-    modes = {p: stat.S_IMODE(p.stat().st_mode) for p in (directory, *directory.iterdir())}
+    modes = {}
+    for path in (directory, *directory.iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # a save may be under way
+            modes[path] = stat.S_IMODE(path.stat().st_mode)
     return {str(path): oct(mode) for path, mode in modes.items() if mode & 0o077}
 
 
