@@ -49,7 +49,11 @@ def locate(file: str, problem: Problem) -> str:
 
 
 class DecodeError(HkBridgeError):
-    """Bytes that are not what their format says; the only exception of `protocols`."""
+    """Bytes that are not what their format says; the only kind that `protocols` raises."""
+
+
+class BindKeyError(DecodeError):
+    """An encrypted frame that the given bind key does not open, or cannot."""
 
 
 class LinkError(HkBridgeError):

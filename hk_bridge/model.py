@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
-Quantity = Literal["temperature", "humidity", "battery"]
+#: What is measured, in the order in which it is shown: temperature in °C (signed),
+#: humidity and soil moisture in %, battery in %, a battery that calls itself low as 1 (and
+#: as 0 where it does not), voltage in V, illuminance in lx, conductivity of soil in µS/cm,
+#: formaldehyde in mg/m³.
+Quantity = Literal[
+    "temperature",
+    "humidity",
+    "moisture",
+    "illuminance",
+    "conductivity",
+    "formaldehyde",
+    "battery",
+    "voltage",
+    "lowBattery",
+]
+
+#: What each can be. A value outside is damage, not weather.
+PLAUSIBLE: Final[Mapping[Quantity, tuple[float, float]]] = MappingProxyType(
+    {
+        "temperature": (-40.0, 85.0),
+        "humidity": (0.0, 100.0),
+        "moisture": (0.0, 100.0),
+        "illuminance": (0.0, 200_000.0),
+        "conductivity": (0.0, 20_000.0),
+        "formaldehyde": (0.0, 100.0),
+        "battery": (0.0, 100.0),
+        "voltage": (0.0, 1000.0),
+        "lowBattery": (0.0, 1.0),
+    }
+)
 
 _ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}")
 
@@ -20,6 +50,15 @@ def parse_address(text: str) -> str | None:
     if _ADDRESS.fullmatch(text) is None:
         return None
     return text.upper().replace("-", ":")
+
+
+class _Everyone:
+    def __contains__(self, address: object) -> bool:
+        return True
+
+
+#: Contains every address: to look for sensors, or for the one that has none yet.
+EVERYONE: Final[Container[str]] = _Everyone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +79,26 @@ class Advertisement:
 class Reading:
     """What one broadcast frame says.
 
-    `values` holds what the frame carries, and nothing else: temperature in °C (signed),
-    humidity in % relative humidity, battery in %, each at the resolution that the frame
-    has. `counter` is the frame counter (0–255). `mac` is the sender's, in the order in
-    which it is written, where the frame has it: six bytes or none. `needs_key` tells an
-    encrypted frame for which no bind key was given.
+    `format` is "mibeacon", "atc1441", "pvvx" or "bthome"; only the first has a
+    `product_id`. `values` holds what the frame carries, and nothing else, in the units of
+    `Quantity` and at the resolution of the frame; `implausible` names what it carries and
+    cannot be, `unknown` the ids of objects that are in no table.
+
+    `counter` is the frame counter (0–255). `mac` is the sender's, in the order in which it
+    is written, where the frame has it: six bytes or none. `needs_key` tells an encrypted
+    frame for which no bind key was given. `encryption_counter` (32 bits) is there where a
+    sender must never use one twice: an older one is somebody else's replay.
     """
 
     format: str
-    product_id: int
+    product_id: int | None
     counter: int | None
     mac: bytes = b""
     values: Mapping[Quantity, float] = field(default_factory=dict)
     needs_key: bool = False
+    implausible: tuple[Quantity, ...] = ()
+    unknown: tuple[int, ...] = ()
+    encryption_counter: int | None = None
 
     @property
     def address(self) -> str | None:

@@ -7,16 +7,22 @@ from typing import Final
 
 from hk_bridge.errors import DecodeError
 from hk_bridge.model import Reading
-from hk_bridge.protocols import mibeacon
+from hk_bridge.protocols import atc, bthome, mibeacon
 
 Decoder = Callable[[bytes, str | None, bytes | None], Reading]
 
 #: 16-bit UUID of the service data → (service data, advertiser's address, bind key).
-DECODERS: Final[Mapping[int, Decoder]] = {mibeacon.UUID: mibeacon.decode}
+DECODERS: Final[Mapping[int, Decoder]] = {
+    mibeacon.UUID: mibeacon.decode,
+    atc.UUID: atc.decode,
+    bthome.UUID: bthome.decode,
+}
 
 #: 16-bit UUID of the service data → what finds the sender's address in it.
 _ADDRESSES: Final[Mapping[int, Callable[[bytes], str | None]]] = {
-    mibeacon.UUID: mibeacon.address_in
+    mibeacon.UUID: mibeacon.address_in,
+    atc.UUID: atc.address_in,
+    bthome.UUID: bthome.address_in,
 }
 
 #: How a 16-bit UUID is spelled in 128 bits (Bluetooth Core, Vol 3, Part B, 2.5.1).
@@ -29,14 +35,21 @@ UUIDS: Final[Mapping[str, int]] = {_BASE_UUID.format(uuid): uuid for uuid in DEC
 def decode(
     service_data: Mapping[int, bytes], address: str | None, bind_key: bytes | None
 ) -> Reading | None:
-    """The reading of the first entry that has a decoder; None where none has.
+    """The reading of the first entry that can be read; None where none has a decoder.
 
-    Raises DecodeError for service data that is not what its UUID says.
+    Raises DecodeError where no service data is what its UUID says.
     """
+    problem: DecodeError | None = None
     for uuid, data in service_data.items():
         decoder = DECODERS.get(uuid)
-        if decoder is not None:
+        if decoder is None:
+            continue
+        try:
             return decoder(data, address, bind_key)
+        except DecodeError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
     return None
 
 

@@ -7,13 +7,16 @@ read at a fixed offset behind the frame counter.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from hk_bridge.errors import DecodeError
+from hk_bridge.errors import BindKeyError, DecodeError
 from hk_bridge.model import Quantity, Reading
-from hk_bridge.protocols.mibeacon_cipher import WRONG_KEY, decrypt, encrypt, is_tagged
+from hk_bridge.protocols.cipher import MAC_LENGTH, WRONG_KEY
+from hk_bridge.protocols.mibeacon_cipher import decrypt, encrypt, is_tagged
+from hk_bridge.protocols.mibeacon_objects import join, split, values_in
+from hk_bridge.protocols.quantities import sift
 
 Result = TypeVar("Result")
 
@@ -31,16 +34,6 @@ _IO_INCLUDED: Final = 1 << 5
 _IO_LENGTHS: Final = (1, 2)
 
 _HEADER: Final = struct.Struct("<HHB")
-_OBJECT: Final = struct.Struct("<HB")
-_MAC_LENGTH: Final = 6
-
-#: Object type → layout and, for each number in it, the quantity and its divisor.
-_OBJECTS: Final[dict[int, tuple[struct.Struct, tuple[tuple[Quantity, int], ...]]]] = {
-    0x1004: (struct.Struct("<h"), (("temperature", 10),)),
-    0x1006: (struct.Struct("<H"), (("humidity", 10),)),
-    0x100A: (struct.Struct("<B"), (("battery", 1),)),
-    0x100D: (struct.Struct("<hH"), (("temperature", 10), ("humidity", 10))),
-}
 
 #: Length of the bind key → version of an encrypted frame that is built here.
 _VERSIONS: Final = {12: 3 << _VERSION_SHIFT, 16: 5 << _VERSION_SHIFT}
@@ -78,7 +71,7 @@ class MiBeaconFrame:
         objects: tuple[tuple[int, bytes], ...] = ()
         if control & OBJECT_INCLUDED:
             start, objects = _first_that_fits(
-                lambda start: (start, tuple(_objects(data, start))), body, capability
+                lambda start: (start, tuple(split(data, start))), body, capability
             )
         elif capability is not None and capability & _IO_INCLUDED:
             start = min(body + max(_IO_LENGTHS), len(data))
@@ -108,9 +101,7 @@ class MiBeaconFrame:
             parts.append(bytes([self.capability]) + self.io_capability)
         if self.objects:
             control |= OBJECT_INCLUDED
-        objects = b"".join(
-            _OBJECT.pack(kind, len(data)) + data for kind, data in self.objects
-        )
+        objects = join(self.objects)
         key = bind_key if objects else None
         if key is not None:
             control = control & ~_VERSION | ENCRYPTED | _VERSIONS[len(key)]
@@ -140,14 +131,19 @@ def decode(
         if bind_key is None:
             return Reading("mibeacon", product_id, counter, mac, needs_key=True)
         sender = mac or _mac_of(address or "")
-        values = _first_that_fits(
+        said, unknown = _first_that_fits(
             lambda start: _open(data, start, sender, bind_key), body, capability
         )
     elif capability is None:
-        values = _values(data, body)
+        said, unknown = values_in(data, body)
     else:
-        values = _first_that_fits(lambda start: _values(data, start), body, capability)
-    return Reading("mibeacon", product_id, counter, mac, values)
+        said, unknown = _first_that_fits(
+            lambda start: values_in(data, start), body, capability
+        )
+    values, implausible = sift(said)
+    return Reading(
+        "mibeacon", product_id, counter, mac, values, False, implausible, unknown
+    )
 
 
 def address_in(data: bytes) -> str | None:
@@ -157,33 +153,6 @@ def address_in(data: bytes) -> str | None:
     except DecodeError:
         return None
     return mac.hex(":").upper() or None
-
-
-def encode_values(
-    temperature: float | None = None,
-    humidity: float | None = None,
-    battery: int | None = None,
-) -> tuple[tuple[int, bytes], ...]:
-    """The objects that carry these values: °C, % and %, as `MiBeaconFrame` takes them.
-
-    Temperature and humidity together go into the one object that holds both.
-    """
-    given: dict[Quantity, float | None] = {
-        "temperature": temperature,
-        "humidity": humidity,
-        "battery": battery,
-    }
-    open_quantities = {name for name, value in given.items() if value is not None}
-    objects = []
-    for kind, (layout, quantities) in sorted(
-        _OBJECTS.items(), key=lambda row: -len(row[1][1])
-    ):
-        names = {name for name, _ in quantities}
-        if names <= open_quantities:
-            open_quantities -= names
-            numbers = [round((given[name] or 0) * divisor) for name, divisor in quantities]
-            objects.append((kind, layout.pack(*numbers)))
-    return tuple(objects)
 
 
 def _layout(data: bytes) -> tuple[int, int, int, bytes, int | None, int]:
@@ -196,61 +165,14 @@ def _layout(data: bytes) -> tuple[int, int, int, bytes, int | None, int]:
         ) from None
     offset, mac, capability = _HEADER.size, b"", None
     if control & MAC_INCLUDED:
-        mac = data[offset : offset + _MAC_LENGTH][::-1]
-        offset += _MAC_LENGTH
+        mac = data[offset : offset + MAC_LENGTH][::-1]
+        offset += MAC_LENGTH
     if control & CAPABILITY_INCLUDED:
         capability = data[offset] if offset < len(data) else None
         offset += 1
     if offset > len(data):
         raise DecodeError("the frame ends inside its header")
     return control, product_id, counter, mac, capability, offset
-
-
-def _objects(data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
-    """The objects from `offset` to the end, which must coincide with the last one's."""
-    end = len(data)
-    while offset < end:
-        try:
-            kind, length = _OBJECT.unpack_from(data, offset)
-        except struct.error:
-            raise DecodeError("the frame ends inside the head of an object") from None
-        offset += _OBJECT.size
-        yield kind, data[offset : offset + length]
-        offset += length
-    if offset > end:
-        raise DecodeError("the frame ends inside an object")
-
-
-def _values(data: bytes, offset: int) -> dict[Quantity, float]:
-    """What the known ones of the objects from `offset` on say, by quantity.
-
-    Walks the objects itself: every advert of every sensor comes through here, and half
-    of the time of `_objects` goes into handing them over.
-    """
-    values: dict[Quantity, float] = {}
-    end = len(data)
-    while offset < end:
-        try:
-            kind, length = _OBJECT.unpack_from(data, offset)
-        except struct.error:
-            raise DecodeError("the frame ends inside the head of an object") from None
-        offset += _OBJECT.size
-        known = _OBJECTS.get(kind)
-        if known is not None:
-            layout, quantities = known
-            if length != layout.size or offset + length > end:
-                raise DecodeError(
-                    f"object 0x{kind:04X} has {min(length, end - offset)} bytes "
-                    f"instead of {layout.size}"
-                )
-            for (quantity, divisor), number in zip(
-                quantities, layout.unpack_from(data, offset), strict=True
-            ):
-                values[quantity] = number / divisor if divisor > 1 else number
-        offset += length
-    if offset > end:
-        raise DecodeError("the frame ends inside an object")
-    return values
 
 
 def _first_that_fits(
@@ -268,15 +190,17 @@ def _first_that_fits(
     return read(body + last)
 
 
-def _open(data: bytes, start: int, mac: bytes, key: bytes) -> dict[Quantity, float]:
-    """The values in the encrypted part that begins at `start`."""
+def _open(
+    data: bytes, start: int, mac: bytes, key: bytes
+) -> tuple[dict[Quantity, float], tuple[int, ...]]:
+    """What the encrypted part that begins at `start` says, as `values_in` has it."""
     plain = decrypt(data, start, mac, key)
     try:
-        return _values(plain, 0)
+        return values_in(plain, 0)
     except DecodeError:
         if is_tagged(data):
             raise
-        raise DecodeError(WRONG_KEY) from None
+        raise BindKeyError(WRONG_KEY) from None
 
 
 def _mac_of(address: str) -> bytes:

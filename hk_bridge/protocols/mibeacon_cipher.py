@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
-from hk_bridge.errors import DecodeError
-
-WRONG_KEY: Final = "the bind key does not fit this frame"
+from hk_bridge.errors import BindKeyError, DecodeError
+from hk_bridge.protocols.cipher import KEY_LENGTH, MAC_LENGTH, TAG_LENGTH, open_sealed
 
 _VERSION_SHIFT: Final = 12
 _FIRST_TAGGED_VERSION: Final = 4
-_MAC_LENGTH: Final = 6
-_KEY_LENGTHS: Final = {False: 12, True: 16}
+_KEY_LENGTHS: Final = {False: 12, True: KEY_LENGTH}
 
 _ASSOCIATED_DATA: Final = b"\x11"
 _COUNTER_LENGTH: Final = 3
-_MIC_LENGTH: Final = 4
 _LEGACY_KEY_INFIX: Final = bytes.fromhex("8d3d3c97")
 
 
@@ -36,28 +32,25 @@ def decrypt(data: bytes, body: int, mac: bytes, key: bytes) -> bytes:
     """The objects of the frame `data`, whose encrypted part begins at `body`.
 
     `mac` is the sender's, in the order in which it is written. Raises DecodeError for a
-    frame that is too short, a key of the wrong length, and where the frame is tagged a
-    key that does not fit. Without a tag the objects must be looked at to know.
+    frame that is too short, BindKeyError for a key of the wrong length, and where the
+    frame is tagged for one that does not fit. Without a tag the objects must be looked at
+    to know.
     """
-    if len(mac) != _MAC_LENGTH:
+    if len(mac) != MAC_LENGTH:
         raise DecodeError("decrypting needs the address of the sensor")
     tagged = is_tagged(data)
-    if body + _COUNTER_LENGTH + _MIC_LENGTH > len(data):
+    if body + _COUNTER_LENGTH + TAG_LENGTH > len(data):
         raise DecodeError("the encrypted frame is too short")
     if len(key) != _KEY_LENGTHS[tagged]:
-        raise DecodeError(f"the bind key of this sensor has {_KEY_LENGTHS[tagged]} bytes")
+        raise BindKeyError(f"the bind key of this sensor has {_KEY_LENGTHS[tagged]} bytes")
     # Without a tag, one byte of no known meaning stands where a tag has four.
-    tail = _COUNTER_LENGTH + _MIC_LENGTH if tagged else _COUNTER_LENGTH + 1
+    tail = _COUNTER_LENGTH + TAG_LENGTH if tagged else _COUNTER_LENGTH + 1
     counter = data[-tail:][:_COUNTER_LENGTH]
     sealed = data[body:-tail]
     if not tagged:
         return _legacy(data[:5], counter, mac, key, sealed)
-    cipher = AESCCM(key, tag_length=_MIC_LENGTH)
     nonce = mac[::-1] + data[2:5] + counter
-    try:
-        return cipher.decrypt(nonce, sealed + data[-_MIC_LENGTH:], _ASSOCIATED_DATA)
-    except InvalidTag:
-        raise DecodeError(WRONG_KEY) from None
+    return open_sealed(key, nonce, sealed + data[-TAG_LENGTH:], _ASSOCIATED_DATA)
 
 
 def encrypt(head: bytes, objects: bytes, counter: bytes, mac: bytes, key: bytes) -> bytes:
@@ -67,9 +60,9 @@ def encrypt(head: bytes, objects: bytes, counter: bytes, mac: bytes, key: bytes)
     """
     if not is_tagged(head):
         return head + _legacy(head[:5], counter, mac, key, objects) + counter + b"\0"
-    cipher = AESCCM(key, tag_length=_MIC_LENGTH)
+    cipher = AESCCM(key, tag_length=TAG_LENGTH)
     sealed = cipher.encrypt(mac[::-1] + head[2:5] + counter, objects, _ASSOCIATED_DATA)
-    return head + sealed[:-_MIC_LENGTH] + counter + sealed[-_MIC_LENGTH:]
+    return head + sealed[:-TAG_LENGTH] + counter + sealed[-TAG_LENGTH:]
 
 
 def _legacy(head: bytes, counter: bytes, mac: bytes, key: bytes, data: bytes) -> bytes:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hk_bridge.errors import DecodeError
 from hk_bridge.model import Quantity, Reading
-from hk_bridge.protocols.mibeacon import MiBeaconFrame, decode, encode_values
+from hk_bridge.protocols.mibeacon import MiBeaconFrame, decode
+from hk_bridge.protocols.mibeacon_objects import encode_values
 
 ADDRESS = "4C:65:A8:D0:AE:64"
 MAC = bytes.fromhex("4c65a8d0ae64")
@@ -44,25 +45,67 @@ def test_the_example_of_the_documentation_is_read_as_it_says() -> None:
         ("0410 02 cc00", {"temperature": 20.4}),
         ("0410 02 85ff", {"temperature": -12.3}),
         ("0410 02 ffff", {"temperature": -0.1}),
-        ("0410 02 0080", {"temperature": -3276.8}),
-        ("0410 02 ff7f", {"temperature": 3276.7}),
         ("0610 02 5d01", {"humidity": 34.9}),
-        ("0610 02 ffff", {"humidity": 6553.5}),
         ("0a10 01 5d", {"battery": 93}),
-        ("0a10 01 ff", {"battery": 255}),
         ("0d10 04 85ff 6001", {"temperature": -12.3, "humidity": 35.2}),
-        ("0d10 04 ffff e8ff", {"temperature": -0.1, "humidity": 6551.2}),
         ("0a10 01 12 0410 02 d500", {"temperature": 21.3, "battery": 18}),
         (
             "0410 02 d500 0610 02 cb00 0a10 01 64",
             {"temperature": 21.3, "humidity": 20.3, "battery": 100},
         ),
+        ("0710 03 0e0000", {"illuminance": 14}),
+        ("0710 03 a08601", {"illuminance": 100_000}),
+        ("0810 01 40", {"moisture": 64}),
+        ("0910 02 5702", {"conductivity": 599}),
+        ("1010 02 7d00", {"formaldehyde": 1.25}),
+        ("0148 04 6666be41", {"temperature": 23.8}),
+        ("014c 04 cdcc44c1", {"temperature": -12.3}),
+        ("0248 01 3a", {"humidity": 58}),
+        ("024c 01 00", {"humidity": 0}),
+        ("0848 04 9a993b42", {"humidity": 46.9}),
+        ("084c 04 00004842", {"humidity": 50.0}),
+        ("0348 01 5d", {"battery": 93}),
+        ("034c 01 5d", {"battery": 93}),
+        ("0350 01 5d", {"battery": 93}),
+        ("014a 01 01", {"lowBattery": 1}),
+        ("014e 01 00", {"lowBattery": 0}),
+        ("0410 02 d500 0148 04 6666be41", {"temperature": 23.8}),
     ],
 )
 def test_each_object_carries_its_quantities(
     objects: str, values: dict[Quantity, float]
 ) -> None:
     assert read(f"{HEAD} {objects}") == Reading("mibeacon", 0x01AA, 190, MAC, values)
+
+
+@pytest.mark.parametrize(
+    ("objects", "values", "implausible"),
+    [
+        ("0410 02 0080", {}, ("temperature",)),
+        ("0410 02 ff7f", {}, ("temperature",)),
+        ("0410 02 6ffe", {}, ("temperature",)),
+        ("0410 02 70fe", {"temperature": -40.0}, ()),
+        ("0410 02 5203", {"temperature": 85.0}, ()),
+        ("0410 02 5303", {}, ("temperature",)),
+        ("0610 02 ffff", {}, ("humidity",)),
+        ("0610 02 e903", {}, ("humidity",)),
+        ("0a10 01 ff", {}, ("battery",)),
+        ("0a10 01 65", {}, ("battery",)),
+        ("0d10 04 ffff e8ff", {"temperature": -0.1}, ("humidity",)),
+        ("0d10 04 0080 e8ff", {}, ("temperature", "humidity")),
+        ("0810 01 65", {}, ("moisture",)),
+        ("0710 03 ffffff", {}, ("illuminance",)),
+        ("0148 04 0000c07f", {}, ("temperature",)),
+        ("014c 04 000080ff", {}, ("temperature",)),
+        ("0848 04 0000807f", {}, ("humidity",)),
+    ],
+)
+def test_what_cannot_be_is_named_and_has_no_value(
+    objects: str, values: dict[Quantity, float], implausible: tuple[Quantity, ...]
+) -> None:
+    assert read(f"{HEAD} {objects}") == Reading(
+        "mibeacon", 0x01AA, 190, MAC, values, implausible=implausible
+    )
 
 
 def test_a_reading_names_its_quantities_and_spells_its_address() -> None:
@@ -82,13 +125,15 @@ def test_the_battery_is_a_whole_number() -> None:
 
 
 def test_an_unknown_object_is_skipped_by_its_length() -> None:
-    reading = read(f"{HEAD} 0810 03 010203 0111 00 0410 02 d500")
-    assert reading.temperature == 21.3
-    assert (reading.humidity, reading.battery) == (None, None)
+    reading = read(f"{HEAD} 1810 03 010203 0111 00 0410 02 d500")
+    assert reading.values == {"temperature": 21.3}
+    assert reading.unknown == (0x1018, 0x1101)
 
 
 def test_a_frame_of_unknown_objects_only_is_a_reading_without_a_value() -> None:
-    assert read(f"{HEAD} 0a11 01 5d") == Reading("mibeacon", 0x01AA, 190, MAC)
+    assert read(f"{HEAD} 0a11 01 5d") == Reading(
+        "mibeacon", 0x01AA, 190, MAC, unknown=(0x110A,)
+    )
 
 
 def test_a_frame_without_an_object_is_a_reading_without_a_value() -> None:
@@ -138,7 +183,7 @@ def test_mac_and_capability_stand_one_after_the_other() -> None:
         (f"{HEAD} 0410 01 d5", "object 0x1004 has 1 bytes instead of 2"),
         (f"{HEAD} 0a10 02 5d00", "object 0x100A has 2 bytes instead of 1"),
         (f"{HEAD} 0d10 02 d500", "object 0x100D has 2 bytes instead of 4"),
-        (f"{HEAD} 0810 02 40", "the frame ends inside an object"),
+        (f"{HEAD} 1810 02 40", "the frame ends inside an object"),
         (f"{WITH_CAPABILITY} 20", "the frame ends inside an object"),
     ],
 )

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hk_bridge.errors import DecodeError
+from hk_bridge.errors import BindKeyError, DecodeError
 from hk_bridge.model import Quantity, Reading
 from hk_bridge.protocols.mibeacon import decode
 
@@ -74,7 +74,9 @@ def test_the_encryptors_of_these_tests_make_the_published_frames() -> None:
     # YLKG07YL, whose one press is object 0x1001.
     published = bytes.fromhex("5830b603d28b98c54124f8c3491476757e00000099")
     reading = decode(published, "F8:24:41:C5:98:8B", LEGACY_KEY)
-    assert reading == Reading("mibeacon", 0x03B6, 0xD2, bytes.fromhex("f82441c5988b"))
+    assert reading == Reading(
+        "mibeacon", 0x03B6, 0xD2, bytes.fromhex("f82441c5988b"), unknown=(0x1001,)
+    )
 
 
 @pytest.mark.parametrize("version", [4, 5])
@@ -98,7 +100,7 @@ def test_the_right_key_opens_a_legacy_frame(version: int, mac: bytes, tail: str)
 
 
 def test_a_legacy_frame_may_be_longer_than_a_block_of_the_cipher() -> None:
-    plain = bytes.fromhex("081010 000102030405060708090a0b0c0d0e0f 041002d500")
+    plain = bytes.fromhex("181010 000102030405060708090a0b0c0d0e0f 041002d500")
     assert decode(seal_legacy(header(3), plain), None, LEGACY_KEY).temperature == 21.3
 
 
@@ -153,7 +155,7 @@ WRONG_LEGACY = bytes.fromhex("b853075158487aa39a5b5ea9")
 def test_a_key_that_does_not_fit_is_refused_and_not_shown(
     frame: bytes, key: bytes, message: str
 ) -> None:
-    with pytest.raises(DecodeError) as caught:
+    with pytest.raises(BindKeyError) as caught:
         decode(frame, ADDRESS, key)
     assert str(caught.value) == message
 

@@ -7,11 +7,19 @@ from typing import Any
 import pytest
 
 from hk_bridge.errors import DecodeError
-from hk_bridge.model import Reading
+from hk_bridge.model import PLAUSIBLE
 from hk_bridge.protocols.mibeacon import MiBeaconFrame, decode
 
 VECTORS = Path(__file__).parents[1] / "vectors"
-QUANTITIES = ("temperature", "humidity", "battery")
+QUANTITIES = (
+    "temperature",
+    "humidity",
+    "battery",
+    "illuminance",
+    "moisture",
+    "conductivity",
+    "formaldehyde",
+)
 
 ENCRYPTED, MAC_INCLUDED = 0x08, 0x10  # both are in the first byte
 
@@ -47,7 +55,7 @@ def each_of(vectors: list[Vector]) -> pytest.MarkDecorator:
 
 
 def test_all_vectors_are_there() -> None:
-    assert (len(PLAIN), len(RIGHT_KEY), len(WRONG_KEY)) == (30, 9, 1)
+    assert (len(PLAIN), len(RIGHT_KEY), len(WRONG_KEY)) == (30, 15, 1)
     assert all(each["source"] for each in PLAIN + KEYED)
 
 
@@ -83,7 +91,7 @@ def test_only_an_encrypted_frame_needs_a_key(vector: Vector) -> None:
 
 @each_of(RIGHT_KEY)
 def test_a_published_frame_with_its_key_needs_no_key(vector: Vector) -> None:
-    assert not decode(frame_of(vector), None, key_of(vector)).needs_key
+    assert not decode(frame_of(vector), vector["address"], key_of(vector)).needs_key
 
 
 @each_of(WRONG_KEY)
@@ -117,18 +125,21 @@ def test_the_frames_of_one_sensor_agree_with_each_other(
 @each_of(PLAIN + KEYED)
 def test_a_truncated_frame_is_an_error_or_a_part_of_the_whole(vector: Vector) -> None:
     frame, address, key = frame_of(vector), vector["address"], key_of(vector)
-    whole = {name: vector["expect"].get(name) for name in QUANTITIES}
+    try:
+        whole = decode(frame, address, key).values
+    except DecodeError:
+        whole = {}
     for length in range(len(frame)):
         try:
             reading = decode(frame[:length], address, key)
         except DecodeError:
             continue
         assert length >= 5
-        assert all(whole[name] == value for name, value in reading.values.items())
+        assert reading.values.items() <= whole.items()
 
 
 @each_of(PLAIN + KEYED)
-def test_a_frame_with_any_bit_flipped_is_an_error_or_a_reading(vector: Vector) -> None:
+def test_a_frame_with_any_bit_flipped_is_an_error_or_plausible(vector: Vector) -> None:
     frame, address, key = frame_of(vector), vector["address"], key_of(vector)
     for bit in range(8 * len(frame)):
         flipped = bytearray(frame)
@@ -137,7 +148,9 @@ def test_a_frame_with_any_bit_flipped_is_an_error_or_a_reading(vector: Vector) -
             reading = decode(bytes(flipped), address, key)
         except DecodeError:
             continue
-        assert isinstance(reading, Reading)
+        for quantity, value in reading.values.items():
+            low, high = PLAUSIBLE[quantity]
+            assert low <= value <= high
 
 
 @each_of(PLAIN)
@@ -159,9 +172,9 @@ def test_a_damaged_plain_frame_is_an_error_or_a_frame(vector: Vector) -> None:
 @each_of(SEALED)
 def test_no_bit_of_a_sealed_frame_can_be_changed_unseen(vector: Vector) -> None:
     # Frame control itself is not sealed: it decides whether anything is encrypted.
-    frame, key = frame_of(vector), key_of(vector)
+    frame, address, key = frame_of(vector), vector["address"], key_of(vector)
     for bit in range(16, 8 * len(frame)):
         flipped = bytearray(frame)
         flipped[bit // 8] ^= 1 << bit % 8
         with pytest.raises(DecodeError):
-            decode(bytes(flipped), None, key)
+            decode(bytes(flipped), address, key)
