@@ -7,10 +7,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from hk_bridge.errors import DecodeError
+from hk_bridge.devices.sensor import NEVER
+from hk_bridge.devices.sensor_state import SensorCondition, SensorState
 from hk_bridge.model import Advertisement, Quantity, Reading
-from hk_bridge.protocols import advert
-from hk_bridge.protocols.products import PRODUCTS, product
+from hk_bridge.protocols.products import PRODUCTS, product_of
+from hk_bridge.sensor_frames import Frame, open_frame
+
+#: Measurements that make a sensor: a battery is not enough, nor is light.
+_CLIMATE: Final[frozenset[Quantity]] = frozenset({"temperature", "humidity", "moisture"})
 
 #: Sensors that are listed at most beside those that are configured, and other devices
 #: that are counted: somebody nearby could make up addresses without end.
@@ -31,13 +35,16 @@ class Found:
     """A sensor that was heard.
 
     `configured_as` is its name in accessories.json, None for one that is not there. `at`
-    is when it was heard last (monotonic), `rssi` in dBm.
+    is when it was heard last (monotonic), `rssi` in dBm. `product` is the id of one, where
+    its `format` has one.
     """
 
     address: str
     model: str
-    product: str
+    format: str
+    product: str | None
     at: float
+    state: SensorState = SensorState.NEVER_HEARD
     rssi: int | None = None
     key: Key = Key.NO
     configured_as: str | None = None
@@ -48,7 +55,9 @@ class Found:
         return {
             "address": self.address,
             "model": self.model,
+            "format": self.format,
             "product": self.product,
+            "state": str(self.state),
             "rssi": self.rssi,
             "lastHeard": round(now - self.at, 3),
             "bindKey": str(self.key),
@@ -75,6 +84,7 @@ class Discovery:
     def __init__(self, known: Mapping[str, Known]) -> None:
         self._known = known
         self._found: dict[str, Found] = {}
+        self._conditions: dict[str, SensorCondition] = {}
         self._others: set[str] = set()
 
     @property
@@ -100,53 +110,60 @@ class Discovery:
         address = advertisement.address
         known = self._known.get(address)
         bind_key = None if known is None else known.bind_key
-        does_not_fit = False
-        try:
-            reading = advert.decode(advertisement.service_data, address, bind_key)
-        except DecodeError:
-            # With a key, it may be the key that is wrong.
-            does_not_fit = bind_key is not None
-            reading = self._without_key(advertisement) if does_not_fit else None
-        if reading is None:
+        frame = open_frame(advertisement.service_data, address, bind_key)
+        if frame is None or frame.reading is None:
             return
-        if not _is_sensor(reading):
+        reading = frame.reading
+        if known is None and not _is_sensor(reading):
             if address not in self._found and len(self._others) < MOST:
                 self._others.add(address)
             return
         if known is None and address not in self._found and len(self._found) >= MOST:
             return
-        model = product(reading.product_id)
-        before = self._found.get(address) or Found(
-            address, model.name, f"0x{reading.product_id:04X}", advertisement.at
-        )
+        before = self._found.get(address)
+        if before is None or (before.product is None and reading.product_id is not None):
+            before = _found(reading, advertisement)
         self._others.discard(address)
         self._found[address] = replace(
             before,
             at=advertisement.at,
+            state=self._state(address, frame, advertisement.at),
             rssi=before.rssi if advertisement.rssi is None else advertisement.rssi,
-            key=_key(reading, before, bind_key, does_not_fit=does_not_fit),
+            key=_key(frame, reading, before, bind_key),
             configured_as=None if known is None else known.name,
             values={**before.values, **reading.values},
         )
 
-    def _without_key(self, advertisement: Advertisement) -> Reading | None:
-        try:
-            return advert.decode(advertisement.service_data, advertisement.address, None)
-        except DecodeError:
-            return None
+    def _state(self, address: str, frame: Frame, at: float) -> SensorState:
+        """How it is with a sensor after this frame."""
+        condition = self._conditions.setdefault(address, SensorCondition())
+        condition.heard(frame.state, at)
+        return condition.state(at, NEVER, values_are_old=False)
+
+
+def _found(reading: Reading, advertisement: Advertisement) -> Found:
+    """A sensor that is heard for the first time, or now says what it is."""
+    product_id = reading.product_id
+    return Found(
+        advertisement.address,
+        product_of(reading.format, product_id).name,
+        reading.format,
+        None if product_id is None else f"0x{product_id:04X}",
+        advertisement.at,
+    )
 
 
 def _is_sensor(reading: Reading) -> bool:
     """One whose values can be shown, also if they are encrypted or not there yet."""
-    return reading.product_id in PRODUCTS or bool(
-        reading.values.keys() & {"temperature", "humidity"}
+    return (
+        reading.product_id in PRODUCTS
+        or (reading.product_id is None and reading.needs_key)
+        or not _CLIMATE.isdisjoint(reading.values)
     )
 
 
-def _key(
-    reading: Reading, before: Found, bind_key: bytes | None, *, does_not_fit: bool
-) -> Key:
-    if does_not_fit:
+def _key(frame: Frame, reading: Reading, before: Found, bind_key: bytes | None) -> Key:
+    if frame.state is SensorState.WRONG_KEY:
         return Key.DOES_NOT_FIT
     if reading.needs_key:
         return Key.YES
@@ -157,5 +174,5 @@ def _key(
         return before.key
     if bind_key is not None:
         return Key.GIVEN
-    known = PRODUCTS.get(reading.product_id)
-    return Key.YES if known is not None and known.encrypted else Key.NO
+    is_encrypting = product_of(reading.format, reading.product_id).encrypted
+    return Key.YES if is_encrypting else Key.NO

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from hk_bridge.devices.dimmer import FULL, Lamp
-from hk_bridge.devices.sensor import PLAUSIBLE, Measurement
+from hk_bridge.devices.kind import Kind
+from hk_bridge.devices.spikes import Measurement
 from hk_bridge.errors import StoreError
 from hk_bridge.files import JsonFile
-from hk_bridge.model import Quantity
+from hk_bridge.model import PLAUSIBLE, Quantity
 
 _LOG = logging.getLogger(__name__)
 _FORMAT: Final = 1
@@ -29,10 +30,14 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SensorMemory:
-    """Last values; `Measurement.at` counts in seconds since 1970 here, -inf: unknown."""
+    """Last values; `Measurement.at` counts in seconds since 1970 here, -inf: unknown.
 
-    product_id: int | None = None
+    `encryption_counter` is the last one accepted, where no older one may be.
+    """
+
+    kind: Kind | None = None
     measurements: Mapping[Quantity, Measurement] = field(default_factory=dict)
+    encryption_counter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,7 @@ class DeviceMemory:
         return {
             "format": _FORMAT,
             "sensors": {
-                identity: {
-                    "productId": sensor.product_id,
-                    "values": {
-                        quantity: [measurement.value, _written(measurement.at)]
-                        for quantity, measurement in sensor.measurements.items()
-                    },
-                }
+                identity: _sensor_to_json(sensor)
                 for identity, sensor in self.sensors.items()
             },
             "lamps": {
@@ -69,15 +68,7 @@ class DeviceMemory:
             raise ValueError("another format")
         return cls(
             {
-                identity: SensorMemory(
-                    None if sensor["productId"] is None else int(sensor["productId"]),
-                    {
-                        quantity: Measurement(_finite(values[0]), _read(values[1]))
-                        for quantity, (low, high) in PLAUSIBLE.items()
-                        if (values := sensor["values"].get(quantity)) is not None
-                        and low <= _finite(values[0]) <= high
-                    },
-                )
+                identity: _sensor_from_json(sensor)
                 for identity, sensor in data["sensors"].items()
             },
             {
@@ -85,6 +76,38 @@ class DeviceMemory:
                 for identity, lamp in data["lamps"].items()
             },
         )
+
+
+def _sensor_to_json(sensor: SensorMemory) -> dict[str, Any]:
+    kind = sensor.kind
+    return {
+        "format": None if kind is None else kind.format,
+        "productId": None if kind is None else kind.product_id,
+        "encryptionCounter": sensor.encryption_counter,
+        "values": {
+            quantity: [measurement.value, _written(measurement.at)]
+            for quantity, measurement in sensor.measurements.items()
+        },
+    }
+
+
+def _sensor_from_json(sensor: Mapping[str, Any]) -> SensorMemory:
+    """The inverse; earlier versions wrote no format, and knew but one."""
+    product_id, counter = (
+        _whole(sensor["productId"]),
+        _whole(sensor.get("encryptionCounter")),
+    )
+    frame_format = sensor.get("format") or (None if product_id is None else "mibeacon")
+    return SensorMemory(
+        None if frame_format is None else Kind(str(frame_format), product_id),
+        {
+            quantity: Measurement(_finite(values[0]), _read(values[1]))
+            for quantity, (low, high) in PLAUSIBLE.items()
+            if (values := sensor["values"].get(quantity)) is not None
+            and low <= _finite(values[0]) <= high
+        },
+        counter,
+    )
 
 
 class Memory:
@@ -143,6 +166,10 @@ def _written(at: float) -> float | None:
 def _read(at: object) -> float:
     """The inverse."""
     return -math.inf if at is None else _finite(at)
+
+
+def _whole(number: object) -> int | None:
+    return None if number is None else int(_finite(number))
 
 
 def _finite(number: object) -> float:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from enum import StrEnum
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.config import SensorConfig
-from hk_bridge.devices.sensor import AGEING, NEVER, Sensor
-from hk_bridge.errors import DecodeError
-from hk_bridge.homekit.accessories import Information, SensorAccessory
+from hk_bridge.devices.kind import Recognition
+from hk_bridge.devices.sensor import AGEING, NEVER, Sensor, SensorView
+from hk_bridge.devices.sensor_state import SensorCondition, SensorState
+from hk_bridge.homekit.accessories import SHOWN, Information, SensorAccessory
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.memory import SensorMemory, from_wall_clock, to_wall_clock
-from hk_bridge.model import Advertisement, Reading
-from hk_bridge.protocols import advert
-from hk_bridge.protocols.products import PRODUCTS, Product, product
+from hk_bridge.model import Advertisement, Quantity, Reading
+from hk_bridge.protocols.products import PRODUCTS, UNKNOWN, Product, product_of
+from hk_bridge.sensor_frames import open_frame
+from hk_bridge.sensor_words import advice, in_words
 from hk_bridge.status import SensorStatus
 
 _LOG = logging.getLogger(__name__)
@@ -26,182 +28,220 @@ _complaints: Final = Complaints(_LOG)
 _ENCRYPTED_TIMEOUT: Final = max(product.timeout for product in PRODUCTS.values())
 _PLAIN_TIMEOUT: Final = min(product.timeout for product in PRODUCTS.values())
 
-#: What a sensor is until its first frame says more.
-_UNKNOWN: Final = Product("MiBeacon sensor", "Xiaomi")
-
-
-class SensorState(StrEnum):
-    """How it is with a sensor."""
-
-    NEVER_HEARD = "never heard"
-    NO_VALUE = "heard, no value yet"
-    NEEDS_KEY = "needs a bind key"
-    UNREADABLE = "cannot be read"
-    DECODING = "decoding"
-    SILENT = "silent"
+_WITHOUT_BATTERY: Final = SHOWN - {"battery"}
 
 
 class SensorStation:
     """A configured sensor: from its service data to its accessory.
 
-    `heard_at` is when its last advert came (monotonic), `adverts` how many have.
+    `heard_at` is when its last advert came, by `clock`, `adverts` how many have. `keep` is
+    called when something has changed that a restart must not lose.
     """
 
     accessory: SensorAccessory
 
-    def __init__(self, config: SensorConfig, remembered: SensorMemory | None) -> None:
+    def __init__(
+        self,
+        config: SensorConfig,
+        remembered: SensorMemory | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
+        remembered = remembered or SensorMemory()
         self.config = config
+        self._clock = clock
+        self._keep = keep
+        self._recognition = Recognition(remembered.kind)
         self.sensor = Sensor(
-            self._timeout(None),
+            self._timeout(),
             config.temperature_offset,
             config.humidity_offset,
             config.low_battery,
+            spike_filter=config.spike_filter,
         )
+        now = clock()
+        for quantity, measurement in remembered.measurements.items():
+            self.sensor.restore(quantity, from_wall_clock(measurement, now))
+        self.sensor.restore_counter(remembered.encryption_counter)
         self.expires = NEVER
         self.heard_at: float | None = None
         self.adverts = 0
         self._rssi: int | None = None
-        self._state = SensorState.NEVER_HEARD
-        self._live = False
-        if remembered is not None:
-            now = time.monotonic()
-            self.sensor.product_id = remembered.product_id
-            self.sensor.timeout = self._timeout(remembered.product_id)
-            for quantity, measurement in remembered.measurements.items():
-                self.sensor.restore(quantity, from_wall_clock(measurement, now))
+        self._last_data: Mapping[int, bytes] | None = None
+        self._condition = SensorCondition()
+        self._logged: tuple[SensorState, bool] = (SensorState.NEVER_HEARD, False)
+        self._problem = ""
 
     @property
     def identity(self) -> str:
         """What the aid hangs on."""
         return self.config.identity
 
+    @property
+    def product(self) -> Product:
+        """What it is, as far as its frames have told."""
+        kind = self._recognition.kind
+        return UNKNOWN if kind is None else product_of(kind.format, kind.product_id)
+
     def make_accessory(self, driver: BridgeDriver, aid: int) -> SensorAccessory:
         """The accessory on which this sensor is shown from now on."""
-        config, name = self.config, self.config.name
+        name, product = self.config.name, self.product
+        self._shown = self._to_show()
         self.accessory = SensorAccessory(
             driver,
-            Information(name, _UNKNOWN.manufacturer, _UNKNOWN.name, self._serial),
+            Information(
+                name,
+                product.manufacturer,
+                product.name,
+                self.config.address or "Not heard yet",
+            ),
             aid,
             lambda: _LOG.info("%s was asked to identify itself", name),
-            battery=config.battery,
-            temperature_name=config.temperature_name or "Temperature",
-            humidity_name=config.humidity_name or "Humidity",
+            quantities=self._shown,
+            names=self.config.names,
         )
-        if self.sensor.product_id is not None:
-            self.accessory.introduce(product(self.sensor.product_id), self._serial)
-        self.show(time.monotonic())
+        self.show(self._clock())
         return self.accessory
-
-    @property
-    def _serial(self) -> str:
-        return self.config.address or "Not heard yet"
 
     def heard(self, advertisement: Advertisement) -> None:
         """Take one advert of this sensor."""
-        self.heard_at = advertisement.at
+        at = advertisement.at
+        self.heard_at = at
         self.adverts += 1
         self._rssi = advertisement.rssi
-        try:
-            reading = advert.decode(
-                advertisement.service_data, self.config.address, self.config.bind_key
-            )
-        except DecodeError as error:
-            self._state = SensorState.UNREADABLE
-            _complaints.say(self, f"{self.config.name}: a frame cannot be read: {error}")
+        frame = open_frame(
+            advertisement.service_data, self.config.address, self.config.bind_key
+        )
+        if frame is None:
             return
-        if reading is None:
-            return
-        if reading.needs_key:
-            self._state = SensorState.NEEDS_KEY
-            _complaints.say(
-                self,
-                f"{self.config.name}: {product(reading.product_id).name} encrypts its "
-                'values. Add its "bindKey" to accessories.json',
-            )
-            return
-        if reading.values:
-            self._state = SensorState.DECODING
-        elif self._state is SensorState.NEVER_HEARD:
-            self._state = SensorState.NO_VALUE
-        self.take(reading, advertisement.at)
-
-    def take(self, reading: Reading, at: float) -> None:
-        """Take a reading of this sensor."""
-        if reading.product_id != self.sensor.product_id:
-            self.sensor.timeout = self._timeout(reading.product_id)
-            self.accessory.introduce(product(reading.product_id), self._serial)
-            self.accessory.driver.config_changed()
-        refused = self.sensor.refused
-        self.sensor.update(reading, at)
-        if self.sensor.refused != refused:
-            _complaints.say(
-                (self, "refused"), f"{self.config.name}: an impossible value is ignored"
-            )
+        is_copy, self._last_data = (
+            advertisement.service_data == self._last_data,
+            advertisement.service_data,
+        )
+        self._condition.heard(frame.state, at, is_copy=is_copy)
+        self._problem = frame.problem or self._problem
+        if frame.reading is not None:
+            is_other = self._recognition.heard(frame.reading)
+            if is_other:
+                self.sensor.timeout = self._timeout()
+            if frame.is_open:
+                self._update(frame.reading, at)
+            if is_other or not self._shown >= self._to_show():
+                self._renew_accessory()
         self.show(at)
 
     def show(self, now: float) -> None:
         """Bring the accessory up to date."""
-        view = self.sensor.view(now)
-        self.expires = self.sensor.expires(now)
+        sensor = self.sensor
+        sensor.settle(now)
+        view = sensor.view(now)
+        self.expires = min(
+            sensor.expires(now), self._condition.changes(now, sensor.timeout)
+        )
         self.accessory.show(view)
-        live = view.temperature is not None or view.humidity is not None
-        if live != self._live:
-            self._live = live
-            if live:
-                _LOG.info(
-                    "%s: %s", self.config.name, _summary(view.temperature, view.humidity)
-                )
-            else:
-                _LOG.warning(
-                    "%s is silent for %.0f minutes and shows No Response. Is it in range, "
-                    "is its battery good?",
-                    self.config.name,
-                    self.sensor.timeout / 60,
-                )
+        is_live = view.is_live
+        changed = (self._state(now, is_live=is_live), is_live)
+        if changed != self._logged:
+            was, self._logged = self._logged, changed
+            self._log(changed, was, view)
 
     def status(self, now: float) -> SensorStatus:
         """What is known of it."""
-        product_id = self.sensor.product_id
+        kind = self._recognition.kind
+        product_id = None if kind is None else kind.product_id
         values = self.sensor.last_values(now)
-        ageing = [values[quantity] for quantity in AGEING & values.keys()]
-        is_silent = (
-            self._state is SensorState.DECODING
-            and bool(ageing)
-            and not any(value.is_live for value in ageing)
+        ages = [value.age for quantity, value in values.items() if quantity in AGEING]
+        state = self._state(
+            now,
+            is_live=any(
+                value.is_live for quantity, value in values.items() if quantity in AGEING
+            ),
         )
         return SensorStatus(
             self.config.name,
             self.config.address,
-            SensorState.SILENT if is_silent else self._state,
+            state,
             None if product_id is None else f"0x{product_id:04X}",
-            None if product_id is None else product(product_id).name,
+            None if kind is None else self.product.name,
             self._rssi,
             None if self.heard_at is None else now - self.heard_at,
             values,
+            format=None if kind is None else kind.format,
+            last_value=min(ages, default=None),
+            advice=self._advice(state),
+            refused=self.sensor.refused,
+            unknown={f"0x{kind:04X}": n for kind, n in self.sensor.unknown.items()},
         )
 
     def remember(self, now: float) -> SensorMemory:
         """What to keep over a restart."""
         return SensorMemory(
-            self.sensor.product_id,
+            self._recognition.kind,
             {
                 quantity: to_wall_clock(measurement, now)
                 for quantity, measurement in self.sensor.measurements.items()
             },
+            self.sensor.encryption_counter,
         )
 
-    def _timeout(self, product_id: int | None) -> float:
+    def _update(self, reading: Reading, at: float) -> None:
+        refused = self.sensor.refused
+        self.sensor.update(reading, at)
+        if self.sensor.refused != refused:
+            _complaints.say(
+                (self, "refused"),
+                f"{self.config.name}: an impossible value is ignored "
+                f"({', '.join(reading.implausible)})",
+            )
+
+    def _to_show(self) -> frozenset[Quantity]:
+        """What Home shows: what the product has, and of an open one what has come."""
+        product = self.product
+        quantities = product.quantities
+        if product.is_open:
+            quantities |= self.sensor.measurements.keys()
+        return quantities & SHOWN if self.config.battery else quantities & _WITHOUT_BATTERY
+
+    def _renew_accessory(self) -> None:
+        """Show what is known since, and have controllers read the database anew."""
+        driver, aid = self.accessory.driver, self.accessory.aid
+        driver.accessory.replace_accessory(self.make_accessory(driver, aid))
+        driver.config_changed()
+        self._keep()
+
+    def _state(self, now: float, *, is_live: bool) -> SensorState:
+        are_old = not is_live and not AGEING.isdisjoint(self.sensor.measurements)
+        return self._condition.state(now, self.sensor.timeout, values_are_old=are_old)
+
+    def _advice(self, state: SensorState) -> str | None:
+        return advice(state, self.product, self._problem, self.sensor.timeout)
+
+    def _log(
+        self,
+        changed: tuple[SensorState, bool],
+        was: tuple[SensorState, bool],
+        view: SensorView,
+    ) -> None:
+        """Say how it is with the sensor since, once."""
+        (state, is_live), (_, was_live) = changed, was
+        if state is SensorState.NEVER_HEARD and was_live:
+            state = SensorState.SILENT  # the values of before a restart are too old now
+        level = logging.INFO if state is SensorState.IDLE else logging.WARNING
+        says = self._advice(state)
+        if says is None:
+            if not is_live:
+                return
+            level, says = logging.INFO, in_words(view)
+        joint = " " if says.startswith("is ") else ": "
+        _complaints.say((self, state), f"{self.config.name}{joint}{says}", level)
+
+    def _timeout(self) -> float:
         if self.config.timeout is not None:
             return self.config.timeout or NEVER
-        if product_id in PRODUCTS:
-            return PRODUCTS[product_id].timeout
-        return _ENCRYPTED_TIMEOUT if self.config.bind_key else _PLAIN_TIMEOUT
-
-
-def _summary(temperature: float | None, humidity: float | None) -> str:
-    parts = []
-    if temperature is not None:
-        parts.append(f"{temperature:.1f} °C")
-    if humidity is not None:
-        parts.append(f"{humidity:.1f} %")
-    return ", ".join(parts)
+        kind = self._recognition.kind
+        if kind is None or (
+            kind.product_id is not None and kind.product_id not in PRODUCTS
+        ):
+            return _ENCRYPTED_TIMEOUT if self.config.bind_key else _PLAIN_TIMEOUT
+        return self.product.timeout

@@ -9,7 +9,7 @@ import contextlib
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from importlib import metadata
 from typing import Any, Final
@@ -55,7 +55,12 @@ class RadioStatus:
 
 @dataclass(frozen=True, slots=True)
 class SensorStatus:
-    """One sensor. `state` is one of `sensor_station.SensorState`, `product` an id."""
+    """One sensor. `state` is one of `devices.sensor_state.SensorState`, `product` an id.
+
+    `last_value` is how long ago the last value came that becomes too old one day, `advice`
+    what can be done where none comes. `refused` counts values that cannot be, `unknown`
+    objects that nobody knows, by type.
+    """
 
     name: str
     address: str | None
@@ -65,6 +70,11 @@ class SensorStatus:
     rssi: int | None
     last_heard: float | None
     values: Mapping[Quantity, LastValue]
+    format: str | None = None
+    last_value: float | None = None
+    advice: str | None = None
+    refused: int = 0
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,14 @@ _QUANTITIES: Final = {
     "temperature": ("temp.", "°C", 1),
     "humidity": ("hum.", "%", 1),
     "battery": ("bat.", "%", 0),
+}
+#: What few sensors measure shares one column, in these words.
+_MORE: Final = {
+    "moisture": "soil {:.0f} %",
+    "illuminance": "{:.0f} lx",
+    "conductivity": "{:.0f} µS/cm",
+    "formaldehyde": "{:.2f} mg/m³",
+    "voltage": "{:.2f} V",
 }
 _HEADINGS: Final = tuple(heading for heading, _, _ in _QUANTITIES.values())
 _NOTHING: Final = "–"
@@ -34,13 +43,17 @@ _DAY: Final = 24 * _HOUR
 
 #: The state of a sensor in which nothing has to be done.
 _GOOD: Final = "decoding"
+_SILENT: Final = "silent"
+
+#: A value as old as this came with the last frame but a few.
+_RECENT: Final = _MINUTE
 
 
 def render(status: Mapping[str, Any]) -> RenderableType:
     """Everything, one part below the other."""
     parts: list[RenderableType] = [_bridge(status), _links(status)]
     if sensors := status.get("sensors"):
-        parts.append(sensor_table(sensors))
+        parts += [sensor_table(sensors), *_advice(sensors)]
     if lamps := status.get("lamps"):
         parts.append(_lamps(lamps))
     return Group(*parts)
@@ -71,15 +84,32 @@ def can_redraw(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
+def clock_time(seconds: float | None, now: float | None = None) -> str:
+    """When something was that is so many seconds ago: ``14:03``, ``24 Nov 14:03``.
+
+    `now` is in seconds since 1970.
+    """
+    if seconds is None:
+        return _NOTHING
+    at = time.localtime((time.time() if now is None else now) - seconds)
+    return time.strftime("%H:%M" if seconds < _DAY else "%d %b %H:%M", at)
+
+
 def sensor_table(sensors: Sequence[Mapping[str, Any]]) -> Table:
     """Sensors, a row each."""
-    table = plain_table("sensor", "state", *_HEADINGS, "dBm", "heard", "model", "address")
-    for sensor in sensors:
-        state = known(sensor.get("state"))
+    more = [
+        _more({q: v.get("value") for q, v in _values(each).items()}) for each in sensors
+    ]
+    also = ("also",) if any(more) else ()
+    columns = ("sensor", "state", *_HEADINGS, *also, "dBm", "heard", "model", "address")
+    table = plain_table(*columns)
+    for sensor, others in zip(sensors, more, strict=True):
+        is_good = sensor.get("state") == _GOOD
         table.add_row(
             Text(known(sensor.get("name"))),
-            Text(state, style="" if state == _GOOD else "yellow"),
+            Text(_state(sensor), style="" if is_good else "yellow"),
             *(_value(sensor, quantity) for quantity in _QUANTITIES),
+            *([others] if also else []),
             known(sensor.get("rssi")),
             age(sensor.get("lastHeard")),
             Text(known(sensor.get("model"))),
@@ -88,23 +118,54 @@ def sensor_table(sensors: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def _state(sensor: Mapping[str, Any]) -> str:
+    """The state, and since when where that is not now."""
+    state, last_value = known(sensor.get("state")), sensor.get("lastValue")
+    if state == _SILENT:
+        return f"{state} since {clock_time(sensor.get('lastHeard'))}"
+    if state == _GOOD and last_value is not None and last_value > _RECENT:
+        return f"{state}, last value at {clock_time(last_value)}"
+    return state
+
+
+def _advice(sensors: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """What can be done, about each sensor of which no value comes."""
+    lines = [
+        f"{known(each.get('name'))}: {each['advice']}"
+        for each in sensors
+        if each.get("advice")
+    ]
+    return [Text("\n" + "\n".join(lines), style="yellow")] if lines else []
+
+
 def search_table(sensors: Sequence[Mapping[str, Any]]) -> Table:
     """What `hk-bridge scan` has found, as its JSON has it, a row each."""
-    table = plain_table(
-        "address", "model", *_HEADINGS, "dBm", "heard", "bind key", "configured as"
-    )
-    for sensor in sensors:
+    more = [_more(sensor) for sensor in sensors]
+    also = ("also",) if any(more) else ()
+    columns = ("address", "model", *_HEADINGS, *also, "dBm", "heard", "state")
+    table = plain_table(*columns, "configured as")
+    for sensor, others in zip(sensors, more, strict=True):
         name = sensor.get("configuredAs")
         table.add_row(
             Text(sensor["address"]),
             Text(sensor["model"]),
             *(_measured(sensor.get(quantity), quantity) for quantity in _QUANTITIES),
+            *([others] if also else []),
             known(sensor.get("rssi")),
             age(sensor.get("lastHeard")),
-            sensor["bindKey"],
+            Text(sensor["state"], style="" if sensor["state"] == _GOOD else "yellow"),
             Text(name or "not yet", style="" if name else "bold"),
         )
     return table
+
+
+def _more(values: Mapping[str, Any]) -> str:
+    """What there is beside the quantities that have a column."""
+    return ", ".join(
+        words.format(values[quantity])
+        for quantity, words in _MORE.items()
+        if values.get(quantity) is not None
+    )
 
 
 def plain_table(*columns: str) -> Table:
@@ -125,8 +186,13 @@ def _measured(value: float | None, quantity: str) -> str:
     return _NOTHING if value is None else f"{value:.{decimals}f} {unit}"
 
 
+def _values(sensor: Mapping[str, Any]) -> Mapping[str, Any]:
+    values: Mapping[str, Any] = sensor.get("values", {})
+    return values
+
+
 def _value(sensor: Mapping[str, Any], quantity: str) -> Text:
-    last = sensor.get("values", {}).get(quantity, {})
+    last = _values(sensor).get(quantity, {})
     text = _measured(last.get("value"), quantity)
     if last and not last.get("isLive"):
         return Text(f"{text}, {age(last.get('age'))} ago", style="dim")

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hk_bridge.devices.sensor_state import SensorState
 from hk_bridge.discovery import MOST, Discovery, Found, Key, Known
 from hk_bridge.model import Advertisement
-from hk_bridge.protocols.mibeacon import MiBeaconFrame, encode_values
+from hk_bridge.protocols.mibeacon import MiBeaconFrame
+from hk_bridge.protocols.mibeacon_objects import encode_values
+from tests.fakes.sensors import atc1441, bthome, mibeacon, pvvx
 
 FE95 = 0xFE95
 ROOM = "4C:64:A8:D0:AE:65"
@@ -20,6 +23,7 @@ OTHER = "A4:C1:38:00:11:22"
 KEY = bytes(range(16))
 WRONG_KEY = bytes(16)
 PLAIN, ENCRYPTING, UNKNOWN = 0x01AA, 0x055B, 0x1234
+NEEDS = "needs a bind key"
 
 
 def frame(
@@ -61,8 +65,10 @@ def test_a_sensor_is_found_with_what_it_says() -> None:
     assert found == Found(
         ROOM,
         "LYWSDCGQ",
+        "mibeacon",
         "0x01AA",
         at=100.0,
+        state=SensorState.DECODING,
         rssi=-60,
         key=Key.NO,
         configured_as=None,
@@ -70,12 +76,99 @@ def test_a_sensor_is_found_with_what_it_says() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("uuid", "data", "model", "product", "state", "values"),
+    [
+        (
+            0x181A,
+            atc1441(ROOM, 20.4, 39, 93),
+            "ATC1441 thermometer",
+            None,
+            "decoding",
+            {"temperature": 20.4, "humidity": 39, "battery": 93, "voltage": 2.9},
+        ),
+        (0x181A, pvvx(ROOM, 20, 39, 93, key=KEY), "pvvx thermometer", None, NEEDS, {}),
+        (
+            0xFCD2,
+            bthome([(0x02, b"\xf8\x07")], ROOM),
+            "BTHome sensor",
+            None,
+            "decoding",
+            {"temperature": 20.4},
+        ),
+        (
+            0xFCD2,
+            bthome([(0x2F, b"\x12")], ROOM, key=KEY),
+            "BTHome sensor",
+            None,
+            NEEDS,
+            {},
+        ),
+        (
+            0xFE95,
+            mibeacon(0x0098, 1, ROOM, [(0x1008, b"\x12")]),
+            "HHCCJCY01",
+            "0x0098",
+            "decoding",
+            {"moisture": 18},
+        ),
+        (
+            0xFE95,
+            mibeacon(0x055B, 1, ROOM, []),
+            "LYWSD03MMC",
+            "0x055B",
+            "heard, idle frames only",
+            {},
+        ),
+    ],
+)
+def test_sensors_of_every_format_are_found(
+    uuid: int,
+    data: bytes,
+    model: str,
+    product: str | None,
+    state: str,
+    values: dict[str, float],
+) -> None:
+    found = only(search(Advertisement(ROOM, {uuid: data}, -60, 100.0)))
+    assert (found.model, found.product, str(found.state)) == (model, product, state)
+    assert found.values == values
+
+
+def test_a_button_that_speaks_bthome_is_no_sensor() -> None:
+    button = Advertisement(ROOM, {0xFCD2: bthome([(0x3A, b"\x01")], ROOM)}, -60, 100.0)
+    discovery = search(button)
+    assert (discovery.found, discovery.others) == ([], 1)
+
+
+def test_a_sensor_that_speaks_two_formats_is_what_its_product_id_says() -> None:
+    both = [
+        Advertisement(ROOM, {0x181A: atc1441(ROOM, 20.4, 39, 93)}, -60, 100.0),
+        advert(mibeacon(0x055B, 1, ROOM, [(0x1004, b"\xcd\x00")])),
+    ]
+    for adverts in (both, both[::-1]):
+        found = only(search(*adverts))
+        assert (found.model, found.product) == ("LYWSD03MMC", "0x055B")
+        assert found.values["temperature"] in {20.4, 20.5}
+
+
+def test_a_wrong_key_and_an_open_frame_despite_a_key_are_told_apart() -> None:
+    known = Known("Room 1", WRONG_KEY)
+    sealed = search(advert(frame(ENCRYPTING, key=KEY, temperature=20.4)), room=known)
+    assert str(only(sealed).state) == "wrong bind key"
+    opened = Advertisement(ROOM, {0xFCD2: bthome([(0x02, b"\xf8\x07")], ROOM)}, -60, 100.0)
+    found = only(search(opened, room=known))
+    assert (str(found.state), found.values) == ("cannot be read", {})
+
+
 def test_its_json_has_these_keys_and_what_it_has_said() -> None:
     found = only(search(advert(frame(temperature=20.4, humidity=39.4))))
     assert found.to_json(now=103.25) == {
         "address": ROOM,
         "model": "LYWSDCGQ",
+        "format": "mibeacon",
         "product": "0x01AA",
+        "state": "decoding",
         "rssi": -60,
         "lastHeard": 3.25,
         "bindKey": "no",

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from hk_bridge import files
 from hk_bridge.devices.dimmer import Lamp
-from hk_bridge.devices.sensor import PLAUSIBLE, Measurement, Sensor
+from hk_bridge.devices.kind import Kind
+from hk_bridge.devices.sensor import Sensor
+from hk_bridge.devices.spikes import Measurement
 from hk_bridge.errors import StoreError
 from hk_bridge.memory import (
     DeviceMemory,
@@ -26,13 +28,13 @@ from hk_bridge.memory import (
     from_wall_clock,
     to_wall_clock,
 )
-from hk_bridge.model import Quantity
+from hk_bridge.model import PLAUSIBLE, Quantity
 from tests.fakes.faults import FaultyOs, failing
 
 MEMORY: Final = DeviceMemory(
     {
         "sensor:4C:64:A8:D0:AE:65": SensorMemory(
-            0x01AA,
+            Kind("mibeacon", 0x01AA),
             {
                 "temperature": Measurement(-12.3, 1_700_000_000.125),
                 "humidity": Measurement(0.0, 1_700_000_001.0),
@@ -40,6 +42,9 @@ MEMORY: Final = DeviceMemory(
             },
         ),
         "sensor:silent": SensorMemory(),
+        "sensor:bthome": SensorMemory(
+            Kind("bthome", None), {"moisture": Measurement(18.5, 1.0)}, 4_294_967_295
+        ),
     },
     {"lamp::1": Lamp(on=True, brightness=40), "lamp::2": Lamp(on=False, brightness=1)},
 )
@@ -70,14 +75,27 @@ def test_the_file_spells_it_like_this() -> None:
         "format": 1,
         "sensors": {
             "sensor:4C:64:A8:D0:AE:65": {
+                "format": "mibeacon",
                 "productId": 426,
+                "encryptionCounter": None,
                 "values": {
                     "temperature": [-12.3, 1700000000.125],
                     "humidity": [0.0, 1700000001.0],
                     "battery": [85.0, 1690000000.0],
                 },
             },
-            "sensor:silent": {"productId": None, "values": {}},
+            "sensor:silent": {
+                "format": None,
+                "productId": None,
+                "encryptionCounter": None,
+                "values": {},
+            },
+            "sensor:bthome": {
+                "format": "bthome",
+                "productId": None,
+                "encryptionCounter": 4294967295,
+                "values": {"moisture": [18.5, 1.0]},
+            },
         },
         "lamps": {
             "lamp::1": {"on": True, "brightness": 40},
@@ -89,7 +107,7 @@ def test_the_file_spells_it_like_this() -> None:
 quantity: st.SearchStrategy[Quantity] = st.sampled_from(list(PLAUSIBLE))
 measurement = st.builds(
     Measurement,
-    st.floats(0.0, 85.0),
+    st.floats(0.0, 1.0),
     st.integers(0, 4_000_000_000_000).map(lambda ms: ms / 1000) | st.just(-math.inf),
 )
 memories = st.builds(
@@ -98,8 +116,11 @@ memories = st.builds(
         st.text(),
         st.builds(
             SensorMemory,
-            st.none() | st.integers(0, 0xFFFF),
+            st.none()
+            | st.builds(Kind, st.just("mibeacon"), st.integers(0, 0xFFFF))
+            | st.builds(Kind, st.sampled_from(["pvvx", "bthome"]), st.none()),
             st.dictionaries(quantity, measurement),
+            st.none() | st.integers(0, 2**32 - 1),
         ),
     ),
     st.dictionaries(st.text(), st.builds(Lamp, st.booleans(), st.integers(1, 100))),
@@ -182,7 +203,7 @@ def test_a_value_of_unknown_age_does_not_spoil_the_file(
     kept = DeviceMemory(
         {
             "sensor:x": SensorMemory(
-                0x01AA,
+                Kind("mibeacon", 0x01AA),
                 {
                     "temperature": to_wall_clock(unknown, now=5.0),
                     "battery": to_wall_clock(Measurement(85.0, -math.inf), now=5.0),
@@ -254,6 +275,7 @@ KEYS: Final = [
     "sensors",
     "lamps",
     "productId",
+    "encryptionCounter",
     "values",
     "temperature",
     "on",
@@ -278,7 +300,9 @@ likely = st.fixed_dictionaries(
             st.text(),
             st.fixed_dictionaries(
                 {
+                    "format": document,
                     "productId": document,
+                    "encryptionCounter": document,
                     "values": st.dictionaries(quantity, st.lists(document) | document),
                 }
             ),
@@ -367,3 +391,17 @@ def test_values_that_no_room_has_are_not_taken_back() -> None:
     }
     found = DeviceMemory.from_json(data).sensors["sensor:a"].measurements
     assert found == {"battery": Measurement(93.0, 0.0)}
+
+
+def test_a_file_of_an_earlier_version_is_understood() -> None:
+    # It knew MiBeacon alone, and no encryption counter.
+    def kept(product_id: int | None) -> SensorMemory:
+        values = {"temperature": [-12.3, 1700000000.125]}
+        sensor = {"productId": product_id, "values": values}
+        data = {"format": 1, "sensors": {"sensor:a": sensor}, "lamps": {}}
+        return DeviceMemory.from_json(data).sensors["sensor:a"]
+
+    measured: dict[Quantity, Measurement]
+    measured = {"temperature": Measurement(-12.3, 1700000000.125)}
+    assert kept(426) == SensorMemory(Kind("mibeacon", 426), measured)
+    assert kept(None) == SensorMemory(None, measured)

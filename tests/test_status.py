@@ -12,12 +12,16 @@ import pytest
 
 from hk_bridge import __version__, status
 from hk_bridge.config import SensorConfig
-from hk_bridge.devices.sensor import LastValue, Measurement
+from hk_bridge.devices.kind import Kind
+from hk_bridge.devices.sensor import LastValue
+from hk_bridge.devices.sensor_state import SensorState
+from hk_bridge.devices.spikes import Measurement
 from hk_bridge.homekit.store import Store
 from hk_bridge.memory import SensorMemory, to_wall_clock
 from hk_bridge.model import Advertisement, LinkState
-from hk_bridge.protocols.mibeacon import MiBeaconFrame, encode_values
-from hk_bridge.sensor_station import SensorState, SensorStation
+from hk_bridge.protocols.mibeacon import MiBeaconFrame
+from hk_bridge.protocols.mibeacon_objects import encode_values
+from hk_bridge.sensor_station import SensorStation
 from hk_bridge.status import RadioStatus, SensorStatus, to_json, versions
 from tests.homekit.house import House
 
@@ -69,6 +73,11 @@ def test_zero_is_zero_and_nothing_is_null() -> None:
         "rssi": 0,
         "lastHeard": 0.0,
         "values": {"temperature": {"value": 0.0, "age": 0.0, "isLive": True}},
+        "format": None,
+        "lastValue": None,
+        "advice": None,
+        "refused": 0,
+        "unknown": {},
     }
 
 
@@ -144,6 +153,11 @@ async def test_a_sensor_that_was_never_heard(house: House) -> None:
         "rssi": None,
         "lastHeard": None,
         "values": {},
+        "format": None,
+        "lastValue": None,
+        "advice": None,
+        "refused": 0,
+        "unknown": {},
     }
 
 
@@ -163,6 +177,11 @@ async def test_a_sensor_that_is_heard_and_says_something(house: House) -> None:
             "temperature": {"value": 20.0, "age": 5.0, "isLive": True},
             "humidity": {"value": 39.4, "age": 5.0, "isLive": True},
         },
+        "format": "mibeacon",
+        "lastValue": 5.0,
+        "advice": None,
+        "refused": 0,
+        "unknown": {},
     }
 
 
@@ -181,7 +200,7 @@ async def test_a_frost_in_a_dry_room_with_an_empty_battery_is_all_there(
 
 async def test_a_sensor_that_has_said_no_value_yet(house: House) -> None:
     sensor = Heard(house)
-    assert sensor.hears() == "heard, no value yet"
+    assert sensor.hears() == "heard, idle frames only"
     assert sensor.json["model"] == "LYWSDCGQ"
     assert sensor.hears(**CLIMATE) == "decoding"
     assert sensor.hears() == "decoding"
@@ -197,13 +216,60 @@ async def test_a_sensor_that_needs_a_bind_key(house: House) -> None:
     assert KEY.hex() not in json.dumps(with_key.json)
 
 
-async def test_a_sensor_that_cannot_be_read(house: House) -> None:
+async def test_a_sensor_with_a_wrong_bind_key(house: House) -> None:
     sensor = Heard(house, bind_key=bytes(16))
-    assert sensor.hears(ENCRYPTING, KEY, **CLIMATE) == "cannot be read"
-    assert sensor.hears(ENCRYPTING) == "cannot be read"
+    assert sensor.hears(ENCRYPTING, KEY, **CLIMATE) == "wrong bind key"
+    assert sensor.hears(ENCRYPTING) == "wrong bind key"
+    # What it is stands outside of what is encrypted.
+    assert sensor.json["model"] == "LYWSD03MMC"
+    assert KEY.hex() not in json.dumps(sensor.json)
+
+
+async def test_a_sensor_that_cannot_be_read(house: House) -> None:
     damaged = Heard(house)
     assert damaged.hears_bytes(b"\x50") == "cannot be read"
     assert damaged.hears(**CLIMATE) == "decoding"
+
+
+async def test_a_single_damaged_frame_is_not_how_a_sensor_is(house: House) -> None:
+    sensor = Heard(house)
+    sensor.hears(**CLIMATE)
+    for _ in range(50):
+        assert sensor.hears_bytes(b"\x50") == "decoding"
+    assert [sensor.hears_bytes(damaged) for damaged in (b"\x51", b"\x52")] == [
+        "decoding",
+        "cannot be read",
+    ]
+
+
+async def test_a_status_counts_what_cannot_be_and_what_nobody_knows(house: House) -> None:
+    sensor = Heard(house)
+    sensor.hears(humidity=101.0)
+    sensor.hears_bytes(bytes.fromhex("5020aa010265aed0a8654c 0a11015d 041002d500"))
+    told = sensor.json
+    assert (told["refused"], told["unknown"]) == (1, {"0x110A": 1})
+    assert told["values"]["temperature"]["value"] == 21.3
+
+
+async def test_each_state_in_which_no_value_comes_says_what_can_be_done(
+    house: House,
+) -> None:
+    def advice(sensor: Heard) -> str:
+        return str(sensor.json["advice"])
+
+    sensor = Heard(house)
+    sensor.hears()
+    assert "battery out" in advice(sensor)
+    sensor = Heard(house)
+    sensor.hears(ENCRYPTING)
+    assert "is not bound" in advice(sensor)
+    sensor.hears(ENCRYPTING, KEY, **CLIMATE)
+    assert 'Add its "bindKey"' in advice(sensor)
+    sensor = Heard(house, bind_key=bytes(16))
+    sensor.hears(ENCRYPTING, KEY, **CLIMATE)
+    assert "does not fit" in advice(sensor)
+    sensor.now += 7200
+    assert "silent for 120 minutes" in advice(sensor)
 
 
 async def test_a_sensor_that_is_silent_keeps_its_last_values(house: House) -> None:
@@ -222,7 +288,9 @@ async def test_a_sensor_that_is_silent_keeps_its_last_values(house: House) -> No
 async def test_a_sensor_that_was_heard_before_a_restart_alone(house: House) -> None:
     sensor = Heard(house)
     measured = to_wall_clock(Measurement(20.4, sensor.now), sensor.now)
-    again = Heard(house, SensorMemory(PLAIN, {"temperature": measured}), timeout=0)
+    again = Heard(
+        house, SensorMemory(Kind("mibeacon", PLAIN), {"temperature": measured}), timeout=0
+    )
     told = again.json
     assert (told["state"], told["lastHeard"]) == ("never heard", None)
     assert (told["model"], told["rssi"]) == ("LYWSDCGQ", None)

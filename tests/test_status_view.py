@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any, Final
 
 import pytest
 from rich.console import Console, RenderableType
 
 from hk_bridge import status_view
-from hk_bridge.status_view import age, can_redraw, render, search_table, sensor_table
+from hk_bridge.status_view import (
+    age,
+    can_redraw,
+    clock_time,
+    render,
+    search_table,
+    sensor_table,
+)
 
 SENSOR: Final[dict[str, Any]] = {
     "name": "Room 1",
@@ -32,6 +40,7 @@ FOUND: Final[dict[str, Any]] = {
     "rssi": -61,
     "lastHeard": 0.0,
     "bindKey": "does not fit",
+    "state": "wrong bind key",
     "configuredAs": "Room 1",
     "temperature": 20.44,
     "humidity": 39.4,
@@ -208,7 +217,69 @@ def test_a_value_that_is_too_old_says_how_old() -> None:
     old = {"temperature": {"value": 0.0, "age": 7200.0, "isLive": False}}
     table = sensor_table([{**SENSOR, "state": "silent", "values": old}])
     row = cells(table, 0)
-    assert (row["state"], row["temp."]) == ("silent", "0.0 °C, 2 h ago")
+    assert row["temp."] == "0.0 °C, 2 h ago"
+
+
+def test_a_silent_sensor_says_since_when() -> None:
+    silent = {**SENSOR, "state": "silent"}
+    now = time.time()
+    for seconds, form in ((3600.0, "%H:%M"), (3 * 86400.0, "%d %b %H:%M")):
+        row = cells(sensor_table([{**silent, "lastHeard": seconds}]), 0)
+        # A minute may have passed.
+        since = {time.strftime(form, time.localtime(now - seconds + d)) for d in (0, 60)}
+        assert row["state"].removeprefix("silent since ") in since
+    assert cells(sensor_table([{**silent, "lastHeard": None}]), 0)["state"] == (
+        "silent since –"
+    )
+
+
+def test_a_sensor_that_seldom_says_a_value_tells_when_it_did() -> None:
+    recent = cells(sensor_table([{**SENSOR, "lastValue": 59.0}]), 0)["state"]
+    assert recent == "decoding"
+    row = cells(sensor_table([{**SENSOR, "lastValue": 1800.0}]), 0)
+    assert row["state"].startswith("decoding, last value at ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "–"),
+        (0.0, "12:00"),
+        (3600.0, "11:00"),
+        (86399.0, "12:00"),
+        (86400.0, "24 Nov 12:00"),
+    ],
+)
+def test_a_time_of_another_day_has_its_date(
+    seconds: float | None, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert clock_time(seconds, now=1_795_608_000.0) == shown
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_what_few_sensors_measure_shares_a_column() -> None:
+    values = {
+        "moisture": {"value": 18, "age": 1.0, "isLive": True},
+        "illuminance": {"value": 14, "age": 1.0, "isLive": True},
+        "conductivity": {"value": 599, "age": 1.0, "isLive": True},
+        "formaldehyde": {"value": 1.25, "age": 1.0, "isLive": True},
+        "voltage": {"value": 2.939, "age": 1.0, "isLive": True},
+    }
+    table = sensor_table([SENSOR, {**SENSOR, "values": values}])
+    words = "soil 18 %, 14 lx, 599 µS/cm, 1.25 mg/m³, 2.94 V"
+    assert cells(table, 0)["also"] == ""
+    assert cells(table, 1)["also"] == words
+    plant = {**FOUND, **{name: value["value"] for name, value in values.items()}}
+    assert cells(search_table([plant]), 0)["also"] == words
+
+
+def test_what_can_be_done_stands_below_the_sensors() -> None:
+    sensors = [SENSOR, {**SENSOR, "name": "Cellar", "advice": "add its key"}]
+    shown = lines(render({**STATUS, "sensors": sensors}))
+    assert "Cellar: add its key" in shown
 
 
 def test_names_stay_as_they_are() -> None:
@@ -238,7 +309,7 @@ def test_what_was_found_has_a_row_each() -> None:
         "bat.": "93 %",
         "dBm": "-61",
         "heard": "0 s",
-        "bind key": "does not fit",
+        "state": "wrong bind key",
         "configured as": "Room 1",
     }
     row = cells(table, 1)

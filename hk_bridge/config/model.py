@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from hk_bridge.errors import Problem
-from hk_bridge.model import parse_address
+from hk_bridge.model import Quantity, parse_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class SensorConfig:
 
     `address` is upper case with colons, None for the only sensor that adopts the first
     one heard. `bind_key` is 12 or 16 bytes. `timeout` is in seconds, 0 for never, None
-    for the default of the product. Offsets are in °C and %, `low_battery` in %.
+    for the default of the product. Offsets are in °C and %, `low_battery` in %. `names`
+    are those of single quantities in Home, where they are given.
     """
 
     name: str
@@ -50,8 +52,8 @@ class SensorConfig:
     humidity_offset: float = 0.0
     low_battery: int = 10
     battery: bool = True
-    temperature_name: str | None = None
-    humidity_name: str | None = None
+    spike_filter: bool = True
+    names: Mapping[Quantity, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:

@@ -35,6 +35,7 @@ from hk_bridge.config.schema import (
 )
 from hk_bridge.config.syntax import problem
 from hk_bridge.errors import ConfigError, Problem
+from hk_bridge.model import Quantity
 
 _LARGEST = 1024 * 1024
 _SECONDS_PER_MINUTE = 60
@@ -244,9 +245,19 @@ def _sensor(sensor: Sensor) -> SensorConfig:
         humidity_offset=sensor.humidity_offset,
         low_battery=sensor.low_battery,
         battery=not sensor.disable_battery_level,
-        temperature_name=sensor.temperature_name,
-        humidity_name=sensor.humidity_name,
+        spike_filter=sensor.spike_filter,
+        names=_names(sensor),
     )
+
+
+def _names(sensor: Sensor) -> dict[Quantity, str]:
+    names: dict[Quantity, str | None] = {
+        "temperature": sensor.temperature_name,
+        "humidity": sensor.humidity_name,
+        "moisture": sensor.moisture_name,
+        "illuminance": sensor.illuminance_name,
+    }
+    return {quantity: name for quantity, name in names.items() if name is not None}
 
 
 def _dimmer(dimmer: Dimmer) -> DimmerConfig:

@@ -97,7 +97,7 @@ class Bluetooth(Part):
 
 
 class Sensor(Part):
-    """A Bluetooth sensor for temperature and humidity."""
+    """A Bluetooth sensor for temperature, humidity, and what else it may measure."""
 
     accessory: Literal["Hygrothermograph", "Hygrotermograph"] = Field(
         description="Type of the accessory; both spellings mean the same"
@@ -142,6 +142,17 @@ class Sensor(Part):
     humidity_name: Given[Name] = Field(
         default=None, description="Name of the humidity in Home"
     )
+    moisture_name: Given[Name] = Field(
+        default=None, description="Name of the soil moisture in Home"
+    )
+    illuminance_name: Given[Name] = Field(
+        default=None, description="Name of the light sensor in Home"
+    )
+    spike_filter: bool = Field(
+        default=True,
+        description="true: a jump that no room makes is held back until a second frame "
+        "confirms it, or for a minute",
+    )
     type: Any = _without_effect("the kind of sensor is read from what it broadcasts")
     update_interval: Any = _without_effect("each value is passed on when it is heard")
     fake_gato_enabled: Any = _without_effect("fakegato is a part of Homebridge")
@@ -150,9 +161,7 @@ class Sensor(Part):
     force_discovering: Any = _without_effect("hk-bridge always listens")
     force_discovering_delay: Any = _without_effect("hk-bridge always listens")
     mqtt: Any = _without_effect("hk-bridge does not publish to MQTT")
-    illuminance_name: Any = _without_effect("only temperature and humidity are shown")
-    moisture_name: Any = _without_effect("only temperature and humidity are shown")
-    fertility_name: Any = _without_effect("only temperature and humidity are shown")
+    fertility_name: Any = _without_effect("Home has no place for the conductivity of soil")
 
 
 class Channel(Part):

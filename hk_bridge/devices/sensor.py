@@ -1,45 +1,50 @@
-"""A climate sensor: the last values, their ages, and what of them may be shown."""
+"""A sensor: the last values, their ages, and what of them may be shown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hk_bridge.model import Quantity, Reading
-
-#: What a room can have, in °C, % and %. A value outside is damage, not weather.
-PLAUSIBLE: Final[Mapping[Quantity, tuple[float, float]]] = {
-    "temperature": (-40.0, 85.0),
-    "humidity": (0.0, 100.0),
-    "battery": (0.0, 100.0),
-}
+from hk_bridge.devices.frame_order import Frame, FrameOrder
+from hk_bridge.devices.spikes import Measurement, SpikeFilter
+from hk_bridge.model import PLAUSIBLE, Quantity, Reading
 
 #: The battery changes over months: its last value stays good.
-AGEING: Final[frozenset[Quantity]] = frozenset({"temperature", "humidity"})
+_LASTING: Final[frozenset[Quantity]] = frozenset({"battery", "voltage", "lowBattery"})
+AGEING: Final[frozenset[Quantity]] = frozenset(PLAUSIBLE) - _LASTING
 
 NEVER: Final = float("inf")
 
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A value as it was sent, and when it was last heard (seconds, monotonic)."""
-
-    value: float
-    at: float
+#: Kinds of unknown objects that are counted, each by itself.
+_MOST_UNKNOWN: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class SensorView:
     """What may be shown of a sensor: None for what is not known or too old.
 
-    `temperature` in °C and `humidity` in % with the offsets applied, `battery` in %.
+    `temperature` in °C and `humidity` in % with the offsets applied, `battery` and
+    `moisture` in %, `illuminance` in lx.
     """
 
     temperature: float | None
     humidity: float | None
     battery: int | None
     low_battery: bool | None
+    moisture: float | None = None
+    illuminance: float | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is anything that becomes too old one day."""
+        return not (
+            self.temperature is None
+            and self.humidity is None
+            and self.moisture is None
+            and self.illuminance is None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,9 @@ class Sensor:
     """One sensor of the house.
 
     `timeout` is in seconds, `NEVER` for values that do not age. Offsets are in °C and %,
-    `low_battery` in %.
+    `low_battery` in %. Without a `spike_filter` no value is held back.
+
+    `refused` counts values that cannot be, `unknown` objects that nobody knows, by id.
     """
 
     def __init__(
@@ -64,50 +71,59 @@ class Sensor:
         temperature_offset: float = 0.0,
         humidity_offset: float = 0.0,
         low_battery: int = 10,
+        *,
+        spike_filter: bool = True,
     ) -> None:
         self.timeout = timeout
-        self.product_id: int | None = None
         self.refused = 0
+        self.unknown: Counter[int] = Counter()
         self._offsets: dict[Quantity, float] = {
             "temperature": temperature_offset,
             "humidity": humidity_offset,
         }
         self._low_battery = low_battery
         self._last: dict[Quantity, Measurement] = {}
-        self._counter: int | None = None
-        self._heard = -NEVER
+        self._order = FrameOrder()
+        self._spikes = SpikeFilter() if spike_filter else None
 
     @property
     def measurements(self) -> Mapping[Quantity, Measurement]:
         """The last values as they were sent, however old."""
         return self._last
 
+    @property
+    def encryption_counter(self) -> int | None:
+        """The last one that was accepted, where the sensor must use none twice."""
+        return self._order.encryption_counter
+
     def restore(self, quantity: Quantity, measurement: Measurement) -> None:
         """Take over a value from before a restart; its age goes on counting."""
         self._last[quantity] = measurement
 
-    def update(self, reading: Reading, at: float) -> None:
-        """Take a frame that was heard `at` that time.
+    def restore_counter(self, encryption_counter: int | None) -> None:
+        """Take over the last one from before a restart: no older frame is accepted."""
+        self._order.encryption_counter = encryption_counter
 
-        The frame of the last counter again brings no new value, but refreshes the age of
-        what it carries: unless it was last heard longer ago than values live, for then
-        the counter has come round. A value that is not plausible is counted and dropped.
+    def update(self, reading: Reading, at: float) -> Mapping[Quantity, float]:
+        """Take a frame that was heard `at` that time; returns what it makes current.
+
+        The last frame again brings no new value, but refreshes the age of what it carries:
+        unless it was last heard longer ago than values live, for then the counter has come
+        round. A late copy does nothing, nor does a replay. A value that cannot be is
+        counted and dropped, and a jump is held back; see `SpikeFilter`.
         """
-        self.product_id = reading.product_id
-        repeated = (
-            reading.counter is not None
-            and reading.counter == self._counter
-            and self._is_recent(self._heard, at)
-        )
-        self._counter, self._heard = reading.counter, at
-        for quantity, value in reading.values.items():
-            low, high = PLAUSIBLE[quantity]
-            if not low <= value <= high:
-                self.refused += not repeated
-            elif not repeated:
-                self._last[quantity] = Measurement(value, at)
-            elif (known := self._last.get(quantity)) is not None:
-                self._last[quantity] = Measurement(known.value, at)
+        self.settle(at)
+        frame = self._order.judge(reading, at, self.timeout)
+        if frame is Frame.NEW:
+            return self._take(reading, at)
+        if frame is Frame.REPEATED:
+            self._refresh(reading.values, at)
+        return {}
+
+    def settle(self, now: float) -> None:
+        """Let count what has been held back for long enough."""
+        if self._spikes is not None:
+            self._last.update(self._spikes.release(now))
 
     def view(self, now: float) -> SensorView:
         """What may be shown now."""
@@ -116,14 +132,16 @@ class Sensor:
             self._live("temperature", now),
             self._live("humidity", now),
             None if battery is None else int(battery),
-            None if battery is None else battery <= self._low_battery,
+            self._is_low(battery, self._live("lowBattery", now)),
+            self._live("moisture", now),
+            self._live("illuminance", now),
         )
 
     def last_values(self, now: float) -> dict[Quantity, LastValue]:
         """Everything that was ever heard, however old."""
         return {
             quantity: LastValue(
-                self._with_offset(quantity, known.value),
+                self.with_offset(quantity, known.value),
                 now - known.at,
                 self._live(quantity, now) is not None,
             )
@@ -131,29 +149,68 @@ class Sensor:
         }
 
     def expires(self, now: float) -> float:
-        """When the next live value becomes too old; `NEVER` where none will."""
+        """When what may be shown changes by itself; `NEVER` where it will not.
+
+        That is when the next live value becomes too old, or one that is held back counts.
+        """
         ends = (
             measurement.at + self.timeout
             for quantity, measurement in self._last.items()
             if quantity in AGEING
         )
-        return min((end for end in ends if end > now), default=NEVER)
+        too_old = min((end for end in ends if end > now), default=NEVER)
+        return (
+            too_old if self._spikes is None else min(too_old, self._spikes.next_release())
+        )
 
-    def _live(self, quantity: Quantity, now: float) -> float | None:
-        known = self._last.get(quantity)
-        if known is None:
-            return None
-        if quantity in AGEING and not self._is_recent(known.at, now):
-            return None
-        return self._with_offset(quantity, known.value)
-
-    def _with_offset(self, quantity: Quantity, value: float) -> float:
+    def with_offset(self, quantity: Quantity, value: float) -> float:
+        """`value` as it is shown."""
         offset = self._offsets.get(quantity)
         if not offset:
             return value
         low, high = PLAUSIBLE[quantity]
         return round(min(max(value + offset, low), high), 1)
 
-    def _is_recent(self, at: float, now: float) -> bool:
-        """The same sum as in `expires`: a difference can round to the other side."""
-        return now < at + self.timeout
+    def _take(self, reading: Reading, at: float) -> Mapping[Quantity, float]:
+        self.refused += len(reading.implausible)
+        if reading.unknown:
+            self._count_unknown(reading.unknown)
+        if self._spikes is None:
+            taken = reading.values
+        else:
+            holds, last = self._spikes.holds, self._last
+            taken = {
+                quantity: value
+                for quantity, value in reading.values.items()
+                if not holds(quantity, last.get(quantity), value, at)
+            }
+        for quantity, value in taken.items():
+            self._last[quantity] = Measurement(value, at)
+        return taken
+
+    def _refresh(self, quantities: Iterable[Quantity], at: float) -> None:
+        for quantity in quantities:
+            if self._spikes is not None and self._spikes.repeated(quantity, at):
+                continue
+            if (known := self._last.get(quantity)) is not None:
+                self._last[quantity] = Measurement(known.value, at)
+
+    def _count_unknown(self, kinds: Iterable[int]) -> None:
+        for kind in kinds:
+            if kind in self.unknown or len(self.unknown) < _MOST_UNKNOWN:
+                self.unknown[kind] += 1
+
+    def _is_low(self, battery: float | None, flag: float | None) -> bool | None:
+        """Whether the battery is low by its level, or by what the sensor itself says."""
+        if battery is None and flag is None:
+            return None
+        return bool(flag) or (battery is not None and battery <= self._low_battery)
+
+    def _live(self, quantity: Quantity, now: float) -> float | None:
+        known = self._last.get(quantity)
+        if known is None:
+            return None
+        # The same sum as in `expires`: a difference can round to the other side.
+        if quantity in AGEING and not now < known.at + self.timeout:
+            return None
+        return self.with_offset(quantity, known.value)

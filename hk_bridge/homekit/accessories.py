@@ -6,7 +6,7 @@ it is read (docs/protocols/hap.md, "Unknown values"). Nothing here computes a va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,10 +20,11 @@ from pyhap.service import Service
 from hk_bridge import __version__
 from hk_bridge.devices.dimmer import Lamp
 from hk_bridge.devices.sensor import SensorView
-from hk_bridge.homekit.services import FixedIids, make_service
-from hk_bridge.protocols.products import Product
+from hk_bridge.homekit.services import LIGHT, FixedIids, make_service
+from hk_bridge.model import Quantity
 
 _NOT_CHARGEABLE: Final = 2
+_LOW_BATTERY: Final = "StatusLowBattery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,48 @@ class HouseBridge(_HouseAccessory, Bridge):  # type: ignore[misc] # HAP-python h
         self._on_identify = on_identify
         Bridge.__init__(self, driver, information.name, iid_manager=FixedIids())
 
+    def replace_accessory(self, accessory: Accessory) -> None:
+        """Put `accessory` in the place of the one with the same aid.
+
+        Who has subscribed to a characteristic that both have stays so.
+        """
+        self.accessories[accessory.aid] = accessory
+
     def setup_message(self) -> None:
         """Print nothing: the base would print the setup code wherever stdout leads."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Where a quantity is shown, under which name unless another one is wanted.
+
+    `bounds` are what the characteristic can show of it.
+    """
+
+    service: str
+    characteristic: str
+    name: str
+    bounds: tuple[float, float] | None = None
+
+
+#: What Home can show of what a sensor measures; the first one that there is comes first.
+_SHOWN: Final[Mapping[Quantity, _Shown]] = {
+    "temperature": _Shown("TemperatureSensor", "CurrentTemperature", "Temperature"),
+    "humidity": _Shown("HumiditySensor", "CurrentRelativeHumidity", "Humidity"),
+    "moisture": _Shown("SoilMoisture", "CurrentRelativeHumidity", "Soil Moisture"),
+    "illuminance": _Shown("LightSensor", "CurrentAmbientLightLevel", "Light", LIGHT),
+    "battery": _Shown("BatteryService", "BatteryLevel", "Battery"),
+}
+
+SHOWN: Final[frozenset[Quantity]] = frozenset(_SHOWN)
+
+
 class SensorAccessory(_HouseAccessory):
-    """Temperature and humidity, and the battery unless it is not wanted."""
+    """A service for each of `quantities` that Home can show.
+
+    `names` are those that are wanted, by quantity. Without a battery among the quantities
+    there is no sign of a low one either.
+    """
 
     category = CATEGORY_SENSOR
 
@@ -105,61 +142,49 @@ class SensorAccessory(_HouseAccessory):
         aid: int,
         on_identify: Callable[[], None],
         *,
-        battery: bool,
-        temperature_name: str,
-        humidity_name: str,
+        quantities: Collection[Quantity],
+        names: Mapping[Quantity, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(driver, information, aid, on_identify)
-        without = frozenset() if battery else frozenset({"StatusLowBattery"})
-        temperature = make_service(driver.loader, "TemperatureSensor", without=without)
-        humidity = make_service(driver.loader, "HumiditySensor", without=without)
-        services = {"temperature": temperature, "humidity": humidity}
-        temperature.configure_char("Name", value=temperature_name)
-        humidity.configure_char("Name", value=humidity_name)
-        if battery:
-            services["battery"] = make_service(driver.loader, "BatteryService")
-            services["battery"].configure_char("Name", value="Battery")
-            services["battery"].configure_char("ChargingState", value=_NOT_CHARGEABLE)
-        self.add_service(*services.values())
-        self.set_primary_service(temperature)
-        self._temperature = temperature.get_characteristic("CurrentTemperature")
-        self._humidity = humidity.get_characteristic("CurrentRelativeHumidity")
-        self._active = {
-            quantity: services[quantity].get_characteristic("StatusActive")
-            for quantity in ("temperature", "humidity")
-        }
-        self._low_battery = [
-            service.get_characteristic("StatusLowBattery")
-            for service in services.values()
-            if battery
-        ]
-        self._battery = (
-            services["battery"].get_characteristic("BatteryLevel") if battery else None
-        )
+        without = frozenset() if "battery" in quantities else frozenset({_LOW_BATTERY})
+        self._values: dict[Quantity, Characteristic] = {}
+        self._active: dict[Quantity, Characteristic] = {}
+        self._low_battery: list[Characteristic] = []
+        for quantity, shown in _SHOWN.items():
+            if quantity in quantities:
+                service = make_service(driver.loader, shown.service, without=without)
+                service.configure_char("Name", value=names.get(quantity, shown.name))
+                self._add(quantity, shown, service)
+        self._make_primary(next(iter(self._values.values()), None))
         self.show(SensorView(None, None, None, None))
+
+    def _add(self, quantity: Quantity, shown: _Shown, service: Service) -> None:
+        self.add_service(service)
+        self._values[quantity] = service.get_characteristic(shown.characteristic)
+        for characteristic in service.characteristics:
+            if characteristic.display_name == "StatusActive":
+                self._active[quantity] = characteristic
+            elif characteristic.display_name == _LOW_BATTERY:
+                self._low_battery.append(characteristic)
+            elif characteristic.display_name == "ChargingState":
+                characteristic.value = _NOT_CHARGEABLE
+
+    def _make_primary(self, first: Characteristic | None) -> None:
+        """HAP-python's own way goes by the type, of which there may be two."""
+        for service in self.services:
+            service.is_primary_service = first is not None and service is first.service
 
     def show(self, view: SensorView) -> None:
         """Set every characteristic to what may be shown; tells subscribers of changes."""
-        _show(self._active["temperature"], view.temperature is not None)
-        _show(self._active["humidity"], view.humidity is not None)
-        _show(self._temperature, view.temperature)
-        _show(self._humidity, view.humidity)
-        if self._battery is not None:
-            _show(self._battery, view.battery)
+        values = {quantity: getattr(view, quantity) for quantity in self._values}
+        for quantity, characteristic in self._active.items():
+            _show(characteristic, values[quantity] is not None)
+        for quantity, characteristic in self._values.items():
+            _show(characteristic, _within(_SHOWN[quantity].bounds, values[quantity]))
         for characteristic in self._low_battery:
             _show(
                 characteristic, None if view.low_battery is None else int(view.low_battery)
             )
-
-    def introduce(self, product: Product, serial: str) -> None:
-        """Say which product it is, once its first frame has told.
-
-        Model and serial number have no events: that controllers read the database anew
-        is up to the caller.
-        """
-        self.set_info_service(
-            manufacturer=product.manufacturer, model=product.name, serial_number=serial
-        )
 
 
 class LampAccessory(_HouseAccessory):
@@ -219,6 +244,14 @@ class LampAccessory(_HouseAccessory):
             if characteristic.value != value or asked != value:
                 characteristic.value = value
                 characteristic.notify()
+
+
+def _within(bounds: tuple[float, float] | None, value: float | None) -> float | None:
+    """`value`, or the bound that is nearest to it."""
+    if bounds is None or value is None:
+        return value
+    low, high = bounds
+    return min(max(value, low), high)
 
 
 def _show(characteristic: Characteristic, value: float | None) -> None:

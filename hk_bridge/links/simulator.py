@@ -19,6 +19,7 @@ from typing import Final
 
 from hk_bridge.model import Advertisement, LinkState
 from hk_bridge.protocols import mibeacon
+from hk_bridge.protocols.mibeacon_objects import encode_values
 from hk_bridge.protocols.wxdm2 import FrameHunter
 
 _LOG = logging.getLogger(__name__)
@@ -84,9 +85,9 @@ def _frames(
     product_id = _ENCRYPTED_PRODUCT_ID if bind_key else _PLAIN_PRODUCT_ID
     second = 0
     while True:
-        broadcasts = [mibeacon.encode_values(temperature / 10, humidity / 10)]
+        broadcasts = [encode_values(temperature / 10, humidity / 10)]
         if second % _BATTERY_EVERY == 0:
-            broadcasts.append(mibeacon.encode_values(battery=battery))
+            broadcasts.append(encode_values(battery=battery))
         frames = []
         for objects in broadcasts:
             counter = (counter + 1) % 256

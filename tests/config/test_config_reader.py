@@ -73,8 +73,11 @@ def test_the_sample_is_read_as_it_stands() -> None:
         ({"lowBattery": 0}, SensorConfig("A", low_battery=0)),
         ({"lowBattery": 5.0}, SensorConfig("A", low_battery=5)),
         ({"disableBatteryLevel": True}, SensorConfig("A", battery=False)),
-        ({"temperatureName": "T"}, SensorConfig("A", temperature_name="T")),
-        ({"humidityName": "H"}, SensorConfig("A", humidity_name="H")),
+        ({"temperatureName": "T"}, SensorConfig("A", names={"temperature": "T"})),
+        ({"humidityName": "H"}, SensorConfig("A", names={"humidity": "H"})),
+        ({"moistureName": "M"}, SensorConfig("A", names={"moisture": "M"})),
+        ({"illuminanceName": "I"}, SensorConfig("A", names={"illuminance": "I"})),
+        ({"spikeFilter": False}, SensorConfig("A", spike_filter=False)),
     ],
 )
 def test_each_key_of_a_sensor_arrives(keys: Keys, expected: object) -> None:
@@ -234,9 +237,7 @@ NO_EFFECT = {
         "forceDiscovering": "hk-bridge always listens",
         "forceDiscoveringDelay": "hk-bridge always listens",
         "mqtt": "hk-bridge does not publish to MQTT",
-        "illuminanceName": "only temperature and humidity are shown",
-        "moistureName": "only temperature and humidity are shown",
-        "fertilityName": "only temperature and humidity are shown",
+        "fertilityName": "Home has no place for the conductivity of soil",
     },
     "bridge": {
         "advertiser": "hk-bridge has one way of announcing itself",

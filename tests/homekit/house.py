@@ -119,9 +119,7 @@ class House:
             about,
             SENSOR,
             lambda: None,
-            battery=False,
-            temperature_name="Temperature",
-            humidity_name="Humidity",
+            quantities={"temperature", "humidity"},
         )
         bridge.add_accessory(self.lamp_accessory)
         bridge.add_accessory(self.sensor_accessory)

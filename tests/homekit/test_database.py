@@ -56,9 +56,7 @@ class House:
             self._about("Sensor"),
             SENSOR,
             lambda: None,
-            battery=False,
-            temperature_name="Temperature",
-            humidity_name="Humidity",
+            quantities={"temperature", "humidity"},
         )
         sensor.show(SensorView(21.5, None, None, None))
         self.bridge.add_accessory(self.lamp_accessory)

@@ -14,6 +14,7 @@ from hk_bridge.homekit.accessories import (
     LampAccessory,
     SensorAccessory,
 )
+from hk_bridge.model import Quantity
 
 DRIVER = SimpleNamespace(loader=Loader(), publish=lambda *_: None)
 ABOUT = Information("Name", "Maker", "Model", "Serial")
@@ -48,15 +49,17 @@ BATTERY = {
 }
 
 
+CLIMATE_AND_BATTERY: set[Quantity] = {"temperature", "humidity", "battery"}
+
+
 def sensor(*, battery: bool) -> SensorAccessory:
     return SensorAccessory(
         DRIVER,
         ABOUT,
         2,
         lambda: None,
-        battery=battery,
-        temperature_name="Cellar temperature",
-        humidity_name="Cellar humidity",
+        quantities=CLIMATE_AND_BATTERY if battery else {"temperature", "humidity"},
+        names={"temperature": "Cellar temperature", "humidity": "Cellar humidity"},
     )
 
 
@@ -90,6 +93,21 @@ def test_the_iids_of_a_sensor() -> None:
 
 def test_a_sensor_without_battery_level_has_nothing_of_a_battery() -> None:
     assert iids(sensor(battery=False)) == INFORMATION | CLIMATE
+
+
+def test_the_iids_of_a_plant_sensor() -> None:
+    plant = SensorAccessory(
+        DRIVER,
+        ABOUT,
+        2,
+        lambda: None,
+        quantities={"temperature", "moisture", "illuminance", "conductivity"},
+    )
+    # Two services may be of one type: their names are rows of the table.
+    placed = {service["iid"] for service in plant.to_HAP()["services"]}
+    assert placed == {1, 32, 96, 112}
+    shown = {iid for iid in values(plant) if iid >= 96}
+    assert shown == {97, 98, 99, 113, 114, 115}
 
 
 def test_the_iids_of_a_lamp() -> None:
