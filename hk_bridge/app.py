@@ -20,10 +20,11 @@ from hk_bridge.homekit.network import Network
 from hk_bridge.homekit.store import Identity, StateLock, Store
 from hk_bridge.identities import settle, with_adopted_address
 from hk_bridge.lamp_station import LampStation
+from hk_bridge.links.replay import ReplayedRadio
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard
 from hk_bridge.memory import DeviceMemory, Memory
-from hk_bridge.sensor_radio import SensorRadio
+from hk_bridge.sensor_radio import MakeReplay, SensorRadio
 from hk_bridge.sensor_station import SensorStation
 from hk_bridge.status import LinkStatus, Status, to_json, versions
 from hk_bridge.supervision import Supervisor
@@ -34,18 +35,29 @@ _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
 
 _TICK_SECONDS: Final = 1.0
-_SENSORS_SAVED_SECONDS: Final = 60.0
-_LAMPS_SAVED_SECONDS: Final = 1.0
+_VALUES_SAVED_SECONDS: Final = 60.0
+_CHANGES_SAVED_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says beside the configuration."""
+    """What the command line says beside the configuration.
+
+    `replay` is a capture in the place of the radio, and `speed` how many times as fast as
+    when it was recorded.
+    """
 
     state_directory: Path
     simulate: bool = False
     bind: tuple[str, ...] = ()
     port: int | None = None
+    replay: Path | None = None
+    speed: float = 1.0
+
+    @property
+    def is_real(self) -> bool:
+        """Whether what sensors say is to be kept as what they said."""
+        return not self.simulate and self.replay is None
 
 
 def run(config: Config, options: Options, welcome: Callable[[Identity], None]) -> None:
@@ -88,19 +100,24 @@ class App:
 
     def __init__(self, config: Config, options: Options) -> None:
         self._options = options
+        self._started = time.monotonic()
         self._store = Store.open(options.state_directory)
         for notice in self._store.notices:
             _LOG.warning("%s", notice)
         self._store.put(settle(self._store.bridge(), config))
         self._config = config = with_adopted_address(config, self._store.bridge())
-        self._memory = Memory(options.state_directory, simulated=options.simulate)
+        self._memory = Memory(options.state_directory, simulated=not options.is_real)
         remembered = self._memory.load()
-        self._lamp_changed = asyncio.Event()
+        self._changed = asyncio.Event()
         self._links: list[Supervisor] = []
         self._radio: SensorRadio | None = None
-        self._started = time.monotonic()
         self._sensors = [
-            SensorStation(sensor, remembered.sensors.get(sensor.identity))
+            SensorStation(
+                sensor,
+                remembered.sensors.get(sensor.identity),
+                clock=self._clock,
+                keep=self._changed.set,
+            )
             for sensor in config.sensors
         ]
         self._lamps = [
@@ -134,6 +151,7 @@ class App:
                     self._sensors,
                     self._store,
                     simulate=self._options.simulate,
+                    replay=self._replay(),
                 )
                 runs.append(self._radio.run)
             actions = Actions(lambda: to_json(self._status(server)), server.reset_pairings)
@@ -177,7 +195,7 @@ class App:
                 channel,
                 link,
                 remembered.lamps.get(dimmer.identity(channel.channel)),
-                self._lamp_changed.set,
+                self._changed.set,
             )
             for channel in dimmer.channels
         ]
@@ -189,31 +207,44 @@ class App:
         self._links.append(Supervisor(link, resend))
         return lamps
 
+    def _replay(self) -> MakeReplay | None:
+        """What plays the capture that was asked for; None where none was."""
+        path, speed = self._options.replay, self._options.speed
+        if path is None:
+            return None
+        return lambda wanted, heard: ReplayedRadio(
+            path, wanted, heard, speed=speed, clock=self._clock
+        )
+
+    def _clock(self) -> float:
+        """The time of the sensors, which runs as fast as a capture is replayed."""
+        return self._started + (time.monotonic() - self._started) * self._options.speed
+
     # -- while it runs ----------------------------------------------------------------
 
     async def _age(self) -> None:
         """Hide what has become too old."""
         while True:
-            await asyncio.sleep(_TICK_SECONDS)
-            now = time.monotonic()
+            await asyncio.sleep(_TICK_SECONDS / max(self._options.speed, 1.0))
+            now = self._clock()
             for sensor in self._sensors:
                 if sensor.expires <= now:
                     sensor.show(now)
 
     async def _keep(self) -> None:
-        """Save lamps a second after they change, sensors now and then."""
+        """Save a second after something that must not be lost, values now and then."""
         while True:
             try:
-                async with asyncio.timeout(_SENSORS_SAVED_SECONDS):
-                    await self._lamp_changed.wait()
-                await asyncio.sleep(_LAMPS_SAVED_SECONDS)
+                async with asyncio.timeout(_VALUES_SAVED_SECONDS):
+                    await self._changed.wait()
+                await asyncio.sleep(_CHANGES_SAVED_SECONDS)
             except TimeoutError:
                 pass
-            self._lamp_changed.clear()
+            self._changed.clear()
             await asyncio.to_thread(self._save, self._remembered())
 
     def _remembered(self) -> DeviceMemory:
-        now = time.monotonic()
+        now = self._clock()
         return DeviceMemory(
             {sensor.identity: sensor.remember(now) for sensor in self._sensors},
             {
@@ -234,16 +265,16 @@ class App:
         return Status(
             versions(),
             now - self._started,
-            self._options.simulate,
+            not self._options.is_real,
             server.status(),
-            None if self._radio is None else self._radio.status(now),
+            None if self._radio is None else self._radio.status(self._clock()),
             tuple(
                 LinkStatus(
                     link.link.name, link.state.is_up, link.state.text, now - link.since
                 )
                 for link in self._links
             ),
-            tuple(sensor.status(now) for sensor in self._sensors),
+            tuple(sensor.status(self._clock()) for sensor in self._sensors),
             tuple(lamp.status() for lamp in self._lamps),
         )
 

@@ -30,14 +30,10 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SensorMemory:
-    """Last values; `Measurement.at` counts in seconds since 1970 here, -inf: unknown.
-
-    `encryption_counter` is the last one accepted, where no older one may be.
-    """
+    """Last values; `Measurement.at` counts in seconds since 1970 here, -inf: unknown."""
 
     kind: Kind | None = None
     measurements: Mapping[Quantity, Measurement] = field(default_factory=dict)
-    encryption_counter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,6 @@ def _sensor_to_json(sensor: SensorMemory) -> dict[str, Any]:
     return {
         "format": None if kind is None else kind.format,
         "productId": None if kind is None else kind.product_id,
-        "encryptionCounter": sensor.encryption_counter,
         "values": {
             quantity: [measurement.value, _written(measurement.at)]
             for quantity, measurement in sensor.measurements.items()
@@ -93,10 +88,9 @@ def _sensor_to_json(sensor: SensorMemory) -> dict[str, Any]:
 
 def _sensor_from_json(sensor: Mapping[str, Any]) -> SensorMemory:
     """The inverse; earlier versions wrote no format, and knew but one."""
-    product_id, counter = (
-        _whole(sensor["productId"]),
-        _whole(sensor.get("encryptionCounter")),
-    )
+    product_id = sensor["productId"]
+    if product_id is not None:
+        product_id = int(_finite(product_id))
     frame_format = sensor.get("format") or (None if product_id is None else "mibeacon")
     return SensorMemory(
         None if frame_format is None else Kind(str(frame_format), product_id),
@@ -106,7 +100,6 @@ def _sensor_from_json(sensor: Mapping[str, Any]) -> SensorMemory:
             if (values := sensor["values"].get(quantity)) is not None
             and low <= _finite(values[0]) <= high
         },
-        counter,
     )
 
 
@@ -166,10 +159,6 @@ def _written(at: float) -> float | None:
 def _read(at: object) -> float:
     """The inverse."""
     return -math.inf if at is None else _finite(at)
-
-
-def _whole(number: object) -> int | None:
-    return None if number is None else int(_finite(number))
 
 
 def _finite(number: object) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +12,11 @@ from hk_bridge.complaints import Complaints
 from hk_bridge.config import BluetoothConfig
 from hk_bridge.errors import DecodeError, StoreError
 from hk_bridge.homekit.store import Store
+from hk_bridge.links.replay import ReplayedRadio
 from hk_bridge.links.simulator import SimulatedRadio
-from hk_bridge.model import Advertisement, parse_address
+from hk_bridge.model import EVERYONE, Advertisement, parse_address
 from hk_bridge.protocols import advert
-from hk_bridge.protocols.products import PRODUCTS, product
+from hk_bridge.protocols.products import PRODUCTS, product_of
 from hk_bridge.sensor_station import SensorStation
 from hk_bridge.status import RadioStatus
 from hk_bridge.supervision import Link, Supervisor
@@ -28,12 +30,20 @@ _complaints: Final = Complaints(_LOG)
 #: What an address-less sensor has in a simulation: locally administered, so nobody's.
 _SIMULATED_ADDRESS: Final = "4E:64:A8:00:00:01"
 
+#: With a bind key of that length frames may be of 0x181A, in which nothing can be known.
+_LONG_KEY: Final = 16
+
+
+#: Makes what plays a capture, for the addresses that are wanted, to who takes adverts.
+MakeReplay = Callable[[Container[str], Callable[[Advertisement], None]], ReplayedRadio]
+
 
 class SensorRadio:
     """Hands each advert to the sensor that it is of.
 
     A single sensor without an address adopts the first one that it can be; the store
-    keeps which one that is, unless `simulate` has sensors speak that are none.
+    keeps which one that is, unless `simulate` has sensors speak that are none, or a
+    `replay` takes the place of the radio.
     """
 
     def __init__(
@@ -43,12 +53,14 @@ class SensorRadio:
         store: Store,
         *,
         simulate: bool,
+        replay: MakeReplay | None = None,
     ) -> None:
         self._config = config
         self._stations = stations
         self._store = store
         self._simulate = simulate
-        self._bluetooth: BluetoothLink | None = None
+        self._replay = replay
+        self._radio: BluetoothLink | ReplayedRadio | None = None
         self._by_address = {
             station.config.address: station
             for station in stations
@@ -61,35 +73,46 @@ class SensorRadio:
         await self._supervisor.run()
 
     def status(self, now: float) -> RadioStatus:
-        """How it is with the radio."""
+        """How it is with the radio; `now` is by the clock of the stations."""
         heard_at = [s.heard_at for s in self._stations if s.heard_at is not None]
-        if self._bluetooth is not None and self._bluetooth.heard_at is not None:
-            heard_at.append(self._bluetooth.heard_at)
+        if self._radio is not None and self._radio.heard_at is not None:
+            heard_at.append(self._radio.heard_at)
         return RadioStatus.of(
             self._supervisor.state,
-            now - self._supervisor.since,
+            time.monotonic() - self._supervisor.since,
             now - max(heard_at) if heard_at else None,
             sum(station.adverts for station in self._stations),
         )
 
     def _make_link(self) -> Link:
         configs = [station.config for station in self._stations]
-        if self._simulate:
+        if self._replay is None and self._simulate:
             keys = {c.address or _SIMULATED_ADDRESS: c.bind_key for c in configs}
             return SimulatedRadio(keys, self._heard)
-        # bleak takes its time to import, and controllers need not wait for it.
-        from hk_bridge.links.bluetooth import EVERYONE, BluetoothLink  # noqa: PLC0415 # see above
-
         adopts = any(config.address is None for config in configs)
-        self._bluetooth = BluetoothLink(
-            EVERYONE if adopts else self._by_address,
+        wanted = EVERYONE if adopts else self._by_address
+        self._radio = (
+            self._bluetooth(wanted)
+            if self._replay is None
+            else self._replay(wanted, self._heard)
+        )
+        return self._radio
+
+    def _bluetooth(self, wanted: Container[str]) -> BluetoothLink:
+        # bleak takes its time to import, and controllers need not wait for it.
+        from hk_bridge.links.bluetooth import BluetoothLink  # noqa: PLC0415 # see above
+
+        keys = [station.config.bind_key or b"" for station in self._stations]
+        return BluetoothLink(
+            wanted,
             self._heard,
             advert.UUIDS,
             PRODUCTS,
+            addresses=self._by_address,
+            by_flags=any(len(key) == _LONG_KEY for key in keys),
             mode=self._config.mode,
             adapter=self._config.adapter,
         )
-        return self._bluetooth
 
     def _heard(self, advertisement: Advertisement) -> None:
         """Take one advert; the radio has let only wanted addresses through."""
@@ -118,7 +141,7 @@ class SensorRadio:
         before = station.identity
         station.config = replace(station.config, address=address)
         try:
-            if not self._simulate:
+            if not self._simulate and self._replay is None:
                 self._store.put(self._store.bridge().with_adopted(before, address))
         except StoreError as error:
             station.config = replace(station.config, address=None)
@@ -127,14 +150,14 @@ class SensorRadio:
             )
             return None
         self._by_address[address] = station
-        if self._bluetooth is not None:
-            self._bluetooth.wanted = self._by_address
+        if self._radio is not None:
+            self._radio.wanted = self._by_address
         _LOG.info(
             "%s is now %s, a %s, and stays it. To replace it one day and keep its place in "
             'Home, write "id": "%s" and the new "address" into accessories.json',
             station.config.name,
             address,
-            product(reading.product_id).name,
+            product_of(reading.format, reading.product_id).name,
             address,
         )
         return station

@@ -10,14 +10,14 @@ from typing import Final
 from hk_bridge.complaints import Complaints
 from hk_bridge.config import SensorConfig
 from hk_bridge.devices.kind import Recognition
-from hk_bridge.devices.sensor import AGEING, NEVER, Sensor, SensorView
+from hk_bridge.devices.sensor import AGEING, NEVER, Sensor
 from hk_bridge.devices.sensor_state import SensorCondition, SensorState
 from hk_bridge.homekit.accessories import SHOWN, Information, SensorAccessory
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.memory import SensorMemory, from_wall_clock, to_wall_clock
 from hk_bridge.model import Advertisement, Quantity, Reading
 from hk_bridge.protocols.products import PRODUCTS, UNKNOWN, Product, product_of
-from hk_bridge.sensor_frames import open_frame
+from hk_bridge.sensor_frames import Frame, open_frame
 from hk_bridge.sensor_words import advice, in_words
 from hk_bridge.status import SensorStatus
 
@@ -29,6 +29,13 @@ _ENCRYPTED_TIMEOUT: Final = max(product.timeout for product in PRODUCTS.values()
 _PLAIN_TIMEOUT: Final = min(product.timeout for product in PRODUCTS.values())
 
 _WITHOUT_BATTERY: Final = SHOWN - {"battery"}
+
+_REPLAYED: Final = Frame(
+    SensorState.UNREADABLE,
+    None,
+    "its counter has gone back, as if somebody sent an old frame again. If its battery was "
+    "changed, restart the bridge",
+)
 
 
 class SensorStation:
@@ -63,7 +70,6 @@ class SensorStation:
         now = clock()
         for quantity, measurement in remembered.measurements.items():
             self.sensor.restore(quantity, from_wall_clock(measurement, now))
-        self.sensor.restore_counter(remembered.encryption_counter)
         self.expires = NEVER
         self.heard_at: float | None = None
         self.adverts = 0
@@ -71,7 +77,7 @@ class SensorStation:
         self._last_data: Mapping[int, bytes] | None = None
         self._condition = SensorCondition()
         self._logged: tuple[SensorState, bool] = (SensorState.NEVER_HEARD, False)
-        self._problem = ""
+        self._problems: dict[SensorState, str] = {}
 
     @property
     def identity(self) -> str:
@@ -115,20 +121,18 @@ class SensorStation:
         )
         if frame is None:
             return
-        is_copy, self._last_data = (
-            advertisement.service_data == self._last_data,
-            advertisement.service_data,
-        )
+        is_copy = advertisement.service_data == self._last_data
+        self._last_data = advertisement.service_data
+        is_other = frame.reading is not None and self._recognition.heard(frame.reading)
+        if is_other:
+            self.sensor.timeout = self._timeout()
+        if frame.reading is not None and frame.is_open:
+            frame = frame if self._update(frame.reading, at) else _REPLAYED
+        if frame.problem:
+            self._problems[frame.state] = frame.problem
         self._condition.heard(frame.state, at, is_copy=is_copy)
-        self._problem = frame.problem or self._problem
-        if frame.reading is not None:
-            is_other = self._recognition.heard(frame.reading)
-            if is_other:
-                self.sensor.timeout = self._timeout()
-            if frame.is_open:
-                self._update(frame.reading, at)
-            if is_other or not self._shown >= self._to_show():
-                self._renew_accessory()
+        if is_other or not self._shown >= self._to_show():
+            self._renew_accessory()
         self.show(at)
 
     def show(self, now: float) -> None:
@@ -140,11 +144,11 @@ class SensorStation:
             sensor.expires(now), self._condition.changes(now, sensor.timeout)
         )
         self.accessory.show(view)
-        is_live = view.is_live
+        is_live = sensor.is_live(now)
         changed = (self._state(now, is_live=is_live), is_live)
         if changed != self._logged:
             was, self._logged = self._logged, changed
-            self._log(changed, was, view)
+            self._log(changed, was, now)
 
     def status(self, now: float) -> SensorStatus:
         """What is known of it."""
@@ -152,12 +156,7 @@ class SensorStation:
         product_id = None if kind is None else kind.product_id
         values = self.sensor.last_values(now)
         ages = [value.age for quantity, value in values.items() if quantity in AGEING]
-        state = self._state(
-            now,
-            is_live=any(
-                value.is_live for quantity, value in values.items() if quantity in AGEING
-            ),
-        )
+        state = self._state(now, is_live=self.sensor.is_live(now))
         return SensorStatus(
             self.config.name,
             self.config.address,
@@ -171,6 +170,7 @@ class SensorStation:
             last_value=min(ages, default=None),
             advice=self._advice(state),
             refused=self.sensor.refused,
+            replays=self.sensor.replays,
             unknown={f"0x{kind:04X}": n for kind, n in self.sensor.unknown.items()},
         )
 
@@ -182,11 +182,11 @@ class SensorStation:
                 quantity: to_wall_clock(measurement, now)
                 for quantity, measurement in self.sensor.measurements.items()
             },
-            self.sensor.encryption_counter,
         )
 
-    def _update(self, reading: Reading, at: float) -> None:
-        refused = self.sensor.refused
+    def _update(self, reading: Reading, at: float) -> bool:
+        """Take what a frame says; whether it may count, and is no replay."""
+        refused, replays = self.sensor.refused, self.sensor.replays
         self.sensor.update(reading, at)
         if self.sensor.refused != refused:
             _complaints.say(
@@ -194,6 +194,7 @@ class SensorStation:
                 f"{self.config.name}: an impossible value is ignored "
                 f"({', '.join(reading.implausible)})",
             )
+        return self.sensor.replays == replays
 
     def _to_show(self) -> frozenset[Quantity]:
         """What Home shows: what the product has, and of an open one what has come."""
@@ -215,13 +216,14 @@ class SensorStation:
         return self._condition.state(now, self.sensor.timeout, values_are_old=are_old)
 
     def _advice(self, state: SensorState) -> str | None:
-        return advice(state, self.product, self._problem, self.sensor.timeout)
+        problem = self._problems.get(state, "")
+        return advice(state, self.product, problem, self.sensor.timeout)
 
     def _log(
         self,
         changed: tuple[SensorState, bool],
         was: tuple[SensorState, bool],
-        view: SensorView,
+        now: float,
     ) -> None:
         """Say how it is with the sensor since, once."""
         (state, is_live), (_, was_live) = changed, was
@@ -232,7 +234,7 @@ class SensorStation:
         if says is None:
             if not is_live:
                 return
-            level, says = logging.INFO, in_words(view)
+            level, says = logging.INFO, in_words(self.sensor.last_values(now))
         joint = " " if says.startswith("is ") else ": "
         _complaints.say((self, state), f"{self.config.name}{joint}{says}", level)
 

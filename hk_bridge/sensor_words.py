@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hk_bridge.devices.sensor import SensorView
+from hk_bridge.devices.sensor import LastValue
 from hk_bridge.devices.sensor_state import SensorState
+from hk_bridge.model import Quantity
 from hk_bridge.protocols.products import Product
 
 _MINUTE: Final = 60.0
 
-_WORDS: Final = (
-    ("temperature", "{:.1f} °C"),
-    ("humidity", "{:.1f} %"),
-    ("moisture", "soil {:.0f} %"),
-    ("illuminance", "{:.0f} lx"),
-)
+_WORDS: Final[Mapping[Quantity, str]] = {
+    "temperature": "{:.1f} °C",
+    "humidity": "{:.1f} %",
+    "moisture": "soil {:.0f} %",
+    "illuminance": "{:.0f} lx",
+    "conductivity": "{:.0f} µS/cm",
+    "formaldehyde": "{:.2f} mg/m³",
+}
 
 _ADVICE: Final[Mapping[SensorState, str]] = {
     SensorState.IDLE: "{model} is heard and says no value. {wait}",
@@ -37,10 +40,14 @@ _WAIT: Final = {
 }
 
 
-def in_words(view: SensorView) -> str:
-    """The values that may be shown: ``21.3 °C, 40.3 %``."""
-    values = ((words, getattr(view, quantity)) for quantity, words in _WORDS)
-    return ", ".join(words.format(value) for words, value in values if value is not None)
+def in_words(values: Mapping[Quantity, LastValue]) -> str:
+    """Those that are live, and will not be one day: ``21.3 °C, 40.3 %``."""
+    live = (
+        (words, values[quantity])
+        for quantity, words in _WORDS.items()
+        if quantity in values
+    )
+    return ", ".join(words.format(last.value) for words, last in live if last.is_live)
 
 
 def advice(

@@ -58,8 +58,8 @@ class SensorStatus:
     """One sensor. `state` is one of `devices.sensor_state.SensorState`, `product` an id.
 
     `last_value` is how long ago the last value came that becomes too old one day, `advice`
-    what can be done where none comes. `refused` counts values that cannot be, `unknown`
-    objects that nobody knows, by type.
+    what can be done where none comes. `refused` counts values that cannot be, `replays`
+    sealed frames from before the last, `unknown` objects that nobody knows, by type.
     """
 
     name: str
@@ -74,6 +74,7 @@ class SensorStatus:
     last_value: float | None = None
     advice: str | None = None
     refused: int = 0
+    replays: int = 0
     unknown: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -43,7 +43,7 @@ MEMORY: Final = DeviceMemory(
         ),
         "sensor:silent": SensorMemory(),
         "sensor:bthome": SensorMemory(
-            Kind("bthome", None), {"moisture": Measurement(18.5, 1.0)}, 4_294_967_295
+            Kind("bthome", None), {"moisture": Measurement(18.5, 1.0)}
         ),
     },
     {"lamp::1": Lamp(on=True, brightness=40), "lamp::2": Lamp(on=False, brightness=1)},
@@ -77,7 +77,6 @@ def test_the_file_spells_it_like_this() -> None:
             "sensor:4C:64:A8:D0:AE:65": {
                 "format": "mibeacon",
                 "productId": 426,
-                "encryptionCounter": None,
                 "values": {
                     "temperature": [-12.3, 1700000000.125],
                     "humidity": [0.0, 1700000001.0],
@@ -87,13 +86,11 @@ def test_the_file_spells_it_like_this() -> None:
             "sensor:silent": {
                 "format": None,
                 "productId": None,
-                "encryptionCounter": None,
                 "values": {},
             },
             "sensor:bthome": {
                 "format": "bthome",
                 "productId": None,
-                "encryptionCounter": 4294967295,
                 "values": {"moisture": [18.5, 1.0]},
             },
         },
@@ -120,7 +117,6 @@ memories = st.builds(
             | st.builds(Kind, st.just("mibeacon"), st.integers(0, 0xFFFF))
             | st.builds(Kind, st.sampled_from(["pvvx", "bthome"]), st.none()),
             st.dictionaries(quantity, measurement),
-            st.none() | st.integers(0, 2**32 - 1),
         ),
     ),
     st.dictionaries(st.text(), st.builds(Lamp, st.booleans(), st.integers(1, 100))),
@@ -275,7 +271,6 @@ KEYS: Final = [
     "sensors",
     "lamps",
     "productId",
-    "encryptionCounter",
     "values",
     "temperature",
     "on",
@@ -302,7 +297,6 @@ likely = st.fixed_dictionaries(
                 {
                     "format": document,
                     "productId": document,
-                    "encryptionCounter": document,
                     "values": st.dictionaries(quantity, st.lists(document) | document),
                 }
             ),
@@ -394,7 +388,7 @@ def test_values_that_no_room_has_are_not_taken_back() -> None:
 
 
 def test_a_file_of_an_earlier_version_is_understood() -> None:
-    # It knew MiBeacon alone, and no encryption counter.
+    # It knew MiBeacon alone.
     def kept(product_id: int | None) -> SensorMemory:
         values = {"temperature": [-12.3, 1700000000.125]}
         sensor = {"productId": product_id, "values": values}

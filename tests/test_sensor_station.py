@@ -256,6 +256,17 @@ async def test_what_home_has_no_place_for_is_in_the_status(house: House) -> None
     values = room.station.status(room.now).values
     assert values["conductivity"].value == 599
     assert values["formaldehyde"].value == 1.25
+    assert room.state == "decoding"
+
+
+async def test_a_sensor_that_says_what_home_has_no_place_for_is_no_idle_one(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hk_bridge")
+    room = Room(house)
+    room.hears_mibeacon(AIR, [(0x1010, b"\x7d\x00")])
+    assert room.state == "decoding"
+    assert [each for each in caplog.messages if "Room 1" in each] == ["Room 1: 1.25 mg/m³"]
 
 
 # States ------------------------------------------------------------------------------
@@ -348,29 +359,43 @@ async def test_an_open_frame_of_somebody_else_does_not_pass_for_an_encrypting_se
     assert "sends openly" in (room.station.status(room.now).advice or "")
 
 
-async def test_a_replay_is_no_value_and_no_sign_of_life_not_even_after_a_restart(
+def sealed(temperature: float, counter: int) -> bytes:
+    objects = [(0x02, round(temperature * 100).to_bytes(2, "little"))]
+    return bthome(objects, ROOM, key=KEY, counter=counter)
+
+
+async def test_a_replay_is_no_value_and_no_sign_of_life(house: House) -> None:
+    room = Room(house, bind_key=KEY)
+    room.hears(sealed(20.4, 1000), FCD2)
+    room.hears(sealed(20.6, 1001), FCD2)
+    room.now += 1800.0
+    room.hears(sealed(20.4, 1000), FCD2)
+    room.hears(sealed(20.6, 1001), FCD2)
+    assert room.value(33) == 20.6
+    room.now += 1800.0
+    room.station.show(room.now)
+    assert room.value(33) is None
+    room.hears(sealed(20.5, 1002), FCD2)
+    assert (room.value(33), room.state) == (20.5, "decoding")
+    assert room.station.status(room.now).replays == 1
+
+
+async def test_a_sensor_that_counts_backwards_says_what_may_be_the_matter(
     house: House,
 ) -> None:
     room = Room(house, bind_key=KEY)
-
-    def frame(temperature: float, counter: int) -> bytes:
-        objects = [(0x02, round(temperature * 100).to_bytes(2, "little"))]
-        return bthome(objects, ROOM, key=KEY, counter=counter)
-
-    room.hears(frame(20.4, 1000), FCD2)
-    room.hears(frame(20.6, 1001), FCD2)
-    remembered = room.station.remember(room.now)
-    for is_restarted in (False, True):
-        heard = Room(house, remembered, bind_key=KEY) if is_restarted else room
-        heard.now += 1800.0
-        heard.hears(frame(20.4, 1000), FCD2)
-        heard.hears(frame(20.6, 1001), FCD2)
-        assert heard.value(33) == 20.6
-        heard.now += 1800.0
-        heard.station.show(heard.now)
-        assert heard.value(33) is None
-        heard.hears(frame(20.5, 1002), FCD2)
-        assert heard.value(33) == 20.5
+    room.hears(sealed(20.4, 1000), FCD2)
+    for counter in (500, 501):
+        room.hears(sealed(20.4, counter), FCD2)
+        assert room.state == "decoding"
+    room.hears(sealed(20.4, 502), FCD2)
+    assert room.state == "cannot be read"
+    advice = room.station.status(room.now).advice or ""
+    assert "restart the bridge" in advice
+    # A restart is what it takes.
+    again = Room(house, room.station.remember(room.now), bind_key=KEY)
+    again.hears(sealed(20.4, 503), FCD2)
+    assert again.state == "decoding"
 
 
 async def test_values_of_before_a_restart_that_become_too_old_are_said(

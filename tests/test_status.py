@@ -77,6 +77,7 @@ def test_zero_is_zero_and_nothing_is_null() -> None:
         "lastValue": None,
         "advice": None,
         "refused": 0,
+        "replays": 0,
         "unknown": {},
     }
 
@@ -157,6 +158,7 @@ async def test_a_sensor_that_was_never_heard(house: House) -> None:
         "lastValue": None,
         "advice": None,
         "refused": 0,
+        "replays": 0,
         "unknown": {},
     }
 
@@ -181,6 +183,7 @@ async def test_a_sensor_that_is_heard_and_says_something(house: House) -> None:
         "lastValue": 5.0,
         "advice": None,
         "refused": 0,
+        "replays": 0,
         "unknown": {},
     }
 

@@ -27,22 +27,21 @@ class Frame(Enum):
     """What a frame is to its sensor.
 
     `NEW` brings values. `REPEATED` is the last one again, and shows that the sensor lives.
-    `STALE` shows nothing: it is late, or somebody replays it.
+    `STALE` shows nothing: it is late, or sealed, and anybody could send it again.
+    `REPLAYED` is a sealed one from before the last.
     """
 
     NEW = auto()
     REPEATED = auto()
     STALE = auto()
+    REPLAYED = auto()
 
 
 class FrameOrder:
-    """Remembers the last frames of each format that one sensor speaks.
-
-    `encryption_counter` is the last one accepted; it may be set, to go on after a restart.
-    """
+    """Remembers the last frames of each format that one sensor speaks."""
 
     def __init__(self) -> None:
-        self.encryption_counter: int | None = None
+        self._encryption_counter: int | None = None
         self._speakers: dict[str, _Speaker] = {}
 
     def judge(self, reading: Reading, at: float, life: float) -> Frame:
@@ -50,22 +49,22 @@ class FrameOrder:
 
         After that time an equal counter is no copy: it has come round.
         """
-        if reading.encryption_counter is not None and self._is_replayed(reading):
-            return Frame.STALE
+        sealed, last = reading.encryption_counter, self._encryption_counter
+        if (
+            sealed is not None
+            and last is not None
+            and min(last, _RESTARTED) <= sealed <= last
+        ):
+            return Frame.STALE if sealed == last else Frame.REPLAYED
         speaker = self._speakers.get(reading.format)
         if speaker is None:
             self._speakers[reading.format] = _Speaker(reading, at)
             frame = Frame.NEW
         else:
             frame = speaker.judge(reading, at, life)
-        if frame is Frame.NEW and reading.encryption_counter is not None:
-            self.encryption_counter = reading.encryption_counter
+        if frame is Frame.NEW and sealed is not None:
+            self._encryption_counter = sealed
         return frame
-
-    def _is_replayed(self, reading: Reading) -> bool:
-        """Whether anybody who has listened before can have sent this frame."""
-        counter, last = reading.encryption_counter or 0, self.encryption_counter
-        return last is not None and min(last, _RESTARTED) <= counter <= last
 
 
 class _Speaker:

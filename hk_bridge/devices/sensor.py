@@ -36,16 +36,6 @@ class SensorView:
     moisture: float | None = None
     illuminance: float | None = None
 
-    @property
-    def is_live(self) -> bool:
-        """Whether there is anything that becomes too old one day."""
-        return not (
-            self.temperature is None
-            and self.humidity is None
-            and self.moisture is None
-            and self.illuminance is None
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class LastValue:
@@ -62,7 +52,8 @@ class Sensor:
     `timeout` is in seconds, `NEVER` for values that do not age. Offsets are in °C and %,
     `low_battery` in %. Without a `spike_filter` no value is held back.
 
-    `refused` counts values that cannot be, `unknown` objects that nobody knows, by id.
+    `refused` counts values that cannot be, `replays` frames that somebody may have sent
+    again, `unknown` objects that nobody knows, by id.
     """
 
     def __init__(
@@ -76,6 +67,7 @@ class Sensor:
     ) -> None:
         self.timeout = timeout
         self.refused = 0
+        self.replays = 0
         self.unknown: Counter[int] = Counter()
         self._offsets: dict[Quantity, float] = {
             "temperature": temperature_offset,
@@ -91,25 +83,16 @@ class Sensor:
         """The last values as they were sent, however old."""
         return self._last
 
-    @property
-    def encryption_counter(self) -> int | None:
-        """The last one that was accepted, where the sensor must use none twice."""
-        return self._order.encryption_counter
-
     def restore(self, quantity: Quantity, measurement: Measurement) -> None:
         """Take over a value from before a restart; its age goes on counting."""
         self._last[quantity] = measurement
-
-    def restore_counter(self, encryption_counter: int | None) -> None:
-        """Take over the last one from before a restart: no older frame is accepted."""
-        self._order.encryption_counter = encryption_counter
 
     def update(self, reading: Reading, at: float) -> Mapping[Quantity, float]:
         """Take a frame that was heard `at` that time; returns what it makes current.
 
         The last frame again brings no new value, but refreshes the age of what it carries:
         unless it was last heard longer ago than values live, for then the counter has come
-        round. A late copy does nothing, nor does a replay. A value that cannot be is
+        round. A late copy does nothing, and a replay is counted. A value that cannot be is
         counted and dropped, and a jump is held back; see `SpikeFilter`.
         """
         self.settle(at)
@@ -118,6 +101,7 @@ class Sensor:
             return self._take(reading, at)
         if frame is Frame.REPEATED:
             self._refresh(reading.values, at)
+        self.replays += frame is Frame.REPLAYED
         return {}
 
     def settle(self, now: float) -> None:
@@ -135,6 +119,13 @@ class Sensor:
             self._is_low(battery, self._live("lowBattery", now)),
             self._live("moisture", now),
             self._live("illuminance", now),
+        )
+
+    def is_live(self, now: float) -> bool:
+        """Whether there is a value that becomes too old one day, and is not yet."""
+        return any(
+            quantity in AGEING and now < measurement.at + self.timeout
+            for quantity, measurement in self._last.items()
         )
 
     def last_values(self, now: float) -> dict[Quantity, LastValue]:

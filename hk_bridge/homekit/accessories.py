@@ -105,20 +105,25 @@ class HouseBridge(_HouseAccessory, Bridge):  # type: ignore[misc] # HAP-python h
 class _Shown:
     """Where a quantity is shown, under which name unless another one is wanted.
 
-    `bounds` are what the characteristic can show of it.
+    `bounds` are what the characteristic can show of it, and `digits` how exactly.
     """
 
     service: str
     characteristic: str
     name: str
     bounds: tuple[float, float] | None = None
+    digits: int | None = None
 
 
 #: What Home can show of what a sensor measures; the first one that there is comes first.
 _SHOWN: Final[Mapping[Quantity, _Shown]] = {
-    "temperature": _Shown("TemperatureSensor", "CurrentTemperature", "Temperature"),
-    "humidity": _Shown("HumiditySensor", "CurrentRelativeHumidity", "Humidity"),
-    "moisture": _Shown("SoilMoisture", "CurrentRelativeHumidity", "Soil Moisture"),
+    "temperature": _Shown(
+        "TemperatureSensor", "CurrentTemperature", "Temperature", digits=1
+    ),
+    "humidity": _Shown("HumiditySensor", "CurrentRelativeHumidity", "Humidity", digits=1),
+    "moisture": _Shown(
+        "SoilMoisture", "CurrentRelativeHumidity", "Soil Moisture", digits=1
+    ),
     "illuminance": _Shown("LightSensor", "CurrentAmbientLightLevel", "Light", LIGHT),
     "battery": _Shown("BatteryService", "BatteryLevel", "Battery"),
 }
@@ -180,7 +185,7 @@ class SensorAccessory(_HouseAccessory):
         for quantity, characteristic in self._active.items():
             _show(characteristic, values[quantity] is not None)
         for quantity, characteristic in self._values.items():
-            _show(characteristic, _within(_SHOWN[quantity].bounds, values[quantity]))
+            _show(characteristic, _fitting(_SHOWN[quantity], values[quantity]))
         for characteristic in self._low_battery:
             _show(
                 characteristic, None if view.low_battery is None else int(view.low_battery)
@@ -246,12 +251,14 @@ class LampAccessory(_HouseAccessory):
                 characteristic.notify()
 
 
-def _within(bounds: tuple[float, float] | None, value: float | None) -> float | None:
-    """`value`, or the bound that is nearest to it."""
-    if bounds is None or value is None:
-        return value
-    low, high = bounds
-    return min(max(value, low), high)
+def _fitting(shown: _Shown, value: float | None) -> float | None:
+    """What of `value` the characteristic can show."""
+    if value is None:
+        return None
+    if shown.bounds is not None:
+        low, high = shown.bounds
+        value = min(max(value, low), high)
+    return value if shown.digits is None else round(value, shown.digits)
 
 
 def _show(characteristic: Characteristic, value: float | None) -> None:

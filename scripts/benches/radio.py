@@ -19,6 +19,7 @@ from hk_bridge.config import Config, SensorConfig
 from hk_bridge.homekit.network import Network
 from hk_bridge.homekit.store import Store
 from hk_bridge.identities import settle
+from hk_bridge.links.bluetooth import BluetoothLink
 from hk_bridge.sensor_radio import SensorRadio
 from hk_bridge.sensor_station import SensorStation
 from scripts.benches.decode import PAYLOAD, UUID, Row
@@ -51,8 +52,8 @@ class House:
         network = Network((LOOPBACK,), (LOOPBACK,))
         AccessoryServer(store, config, network, 0, zeroconf, self.stations, lambda _: None)
         radio = SensorRadio(config.bluetooth, self.stations, store, simulate=False)
-        assert radio._bluetooth is not None  # noqa: SLF001 # what bleak calls
-        self.heard: AdvertisementDataCallback = radio._bluetooth._heard  # noqa: SLF001 # see above
+        assert isinstance(radio._radio, BluetoothLink)  # noqa: SLF001 # what bleak calls
+        self.heard: AdvertisementDataCallback = radio._radio._heard  # noqa: SLF001 # see above
 
     def check(self) -> None:
         """Be sure that something was measured: every value has arrived."""

@@ -400,9 +400,9 @@ def test_an_offset_does_not_lead_out_of_what_a_room_can_have(
 def test_soil_and_light_are_shown_and_age() -> None:
     sensor = sensor_after((0.0, carrying({"moisture": 18, "illuminance": 14})))
     assert sensor.view(899.0) == SensorView(None, None, None, None, 18, 14)
-    assert sensor.view(899.0).is_live
+    assert sensor.is_live(899.0)
     assert sensor.view(900.0) == NOTHING
-    assert not sensor.view(900.0).is_live
+    assert not sensor.is_live(900.0)
 
 
 def test_what_home_does_not_show_is_among_the_last_values() -> None:
@@ -413,6 +413,7 @@ def test_what_home_does_not_show_is_among_the_last_values() -> None:
     }
     sensor = sensor_after((0.0, carrying(said)))
     assert sensor.view(0.0) == NOTHING
+    assert sensor.is_live(0.0)
     last = sensor.last_values(1000.0)
     assert {name: value.value for name, value in last.items()} == said
     assert {name: value.is_live for name, value in last.items()} == {

@@ -21,6 +21,7 @@ from hk_bridge.homekit.pair_setup import PairSetup
 from hk_bridge.homekit.pair_verify import PairVerify
 from hk_bridge.homekit.store import Identity, StateLock, Store
 from hk_bridge.protocols import mibeacon
+from hk_bridge.protocols.mibeacon_objects import encode_values
 from hk_bridge.protocols.setup_code import setup_payload
 from tests.e2e.conftest import ROOM_1, ROOM_2, SENSORS, Bridge, dimmer, until, until_async
 from tests.e2e.door.characteristics import at, item, put
@@ -294,7 +295,7 @@ def with_keys(dimmer_port: str) -> list[dict[str, object]]:
 
 
 def encrypted(address: str, counter: int, key: bytes) -> str:
-    values = mibeacon.encode_values(20.0 + counter, 40.0)
+    values = encode_values(20.0 + counter, 40.0)
     frame = mibeacon.MiBeaconFrame(0x055B, counter, address, objects=values)
     return frame.to_bytes(key).hex()
 
