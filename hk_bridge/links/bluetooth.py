@@ -18,6 +18,7 @@ from bleak.backends.scanner import AdvertisementData
 
 from hk_bridge.errors import LinkError
 from hk_bridge.links.adapters import Adapter
+from hk_bridge.links.fresh_data import FreshData
 from hk_bridge.links.hidden_addresses import HiddenAddresses
 from hk_bridge.links.patterns import monitors
 from hk_bridge.links.radio_faults import TO_BE_PASSIVE
@@ -37,15 +38,6 @@ _PIECE_SECONDS: Final[Mapping[ScanMode, float]] = {"passive": float("inf"), "act
 _NO_RSSI: Final = -127
 
 
-class _Everyone:
-    def __contains__(self, address: object) -> bool:
-        return True
-
-
-#: Contains every address: to look for sensors, or for the one that has none yet.
-EVERYONE: Final[Container[str]] = _Everyone()
-
-
 class OpenStack(Protocol):
     """Opens the system's Bluetooth."""
 
@@ -62,8 +54,9 @@ class BluetoothLink:
     `uuids` maps 128-bit UUIDs as the stack spells them to 16-bit ones; other service data
     is not passed on. `wanted`, which may be replaced at any time, is asked before
     anything else is done with an advert: an address that it does not contain costs
-    nothing more. `adapter` is a name or an address. `hides_addresses` tells a system that
-    names senders in its own way. `stack` opens the system's Bluetooth.
+    nothing more. `product_ids`, `addresses` and `by_flags` are what passive scans go by,
+    see `patterns.monitors`. `adapter` is a name or an address. `hides_addresses` tells a
+    system that names senders in its own way. `stack` opens the system's Bluetooth.
     """
 
     name = "Bluetooth"
@@ -75,6 +68,8 @@ class BluetoothLink:
         uuids: Mapping[str, int],
         product_ids: Iterable[int],
         *,
+        addresses: Iterable[str] = (),
+        by_flags: bool = False,
         mode: WantedMode = "auto",
         adapter: str | None = None,
         hides_addresses: bool = sys.platform == "darwin",
@@ -88,9 +83,10 @@ class BluetoothLink:
         self._mode = mode
         self._adapter = adapter
         self._hidden = HiddenAddresses()
+        self._fresh = FreshData()
         self._scans = Scans(
             self._heard_hidden if hides_addresses else self._heard,
-            monitors(uuids.values(), product_ids),
+            monitors(uuids.values(), product_ids, addresses, by_flags=by_flags),
         )
         self._open_stack = stack
         self._was_opened = False
@@ -215,12 +211,11 @@ class BluetoothLink:
             for uuid, data in advertisement.service_data.items()
             if uuid in self._uuids
         }
-        if service_data:
+        fresh = self._fresh.pick(address, service_data) if service_data else service_data
+        if fresh:
             self.passed_on += 1
             rssi = None if advertisement.rssi == _NO_RSSI else advertisement.rssi
-            self._on_advert(
-                Advertisement(address, service_data, rssi, self.heard_at or 0.0)
-            )
+            self._on_advert(Advertisement(address, fresh, rssi, self.heard_at or 0.0))
 
 
 def _up(scan: Scan, adapter: Adapter, wanted: WantedMode) -> LinkState:

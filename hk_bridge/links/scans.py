@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from bleak import BleakScanner
-from bleak.args.bluez import BlueZScannerArgs, OrPatternLike
+from bleak.args.bluez import BlueZDiscoveryFilters, BlueZScannerArgs, OrPatternLike
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback
 from bleak.exc import (
@@ -47,6 +47,10 @@ _LATE_SECONDS: Final = 300.0
 #: What stopping is known to raise, whatever has become of adapter, daemon and bus.
 #: TimeoutError is an OSError.
 _STOP_ERRORS: Final = (BleakError, OSError, EOFError, AssertionError)
+
+#: Matches every name and address. Without it BlueZ 5.82, on an adapter that has LE alone,
+#: keeps to itself who sends no flags in an active scan.
+_EVERYBODY: Final[BlueZDiscoveryFilters] = {"Pattern": ""}
 
 _IN_PROGRESS: Final = "org.bluez.Error.InProgress"
 
@@ -127,7 +131,7 @@ class Scans:
     def _scanners(self, scan: Scan, options: BlueZScannerArgs) -> Iterator[BleakScanner]:
         """As many as it takes for all patterns; any of them hears what all match."""
         if scan.mode == "active":
-            yield BleakScanner(self._callback, bluez=options)
+            yield BleakScanner(self._callback, bluez={**options, "filters": _EVERYBODY})
             return
         callback: AdvertisementDataCallback = self._callback
         for patterns in self._monitors:

@@ -3,7 +3,7 @@
 Each guest is a small Debian that QEMU emulates: no Bluetooth hardware is needed, and none
 of this machine is touched. They are built the first time, and again when setup.cfg or
 constraints.txt has changed; that takes a minute and half a gigabyte for both. All rows
-together take some 35 minutes, in which the machine should have nothing else to do.
+together take some 40 minutes, in which the machine should have nothing else to do.
 
 examples:
   scripts/test-bluetooth

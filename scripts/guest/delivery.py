@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from statistics import median, quantiles
 from typing import Final
@@ -36,7 +36,8 @@ async def deliver(world: World, mode: str) -> Outcome:
     sensors = [Sensor(number) for number in range(0x100, 0x100 + _SENSORS)]
     air = Air(world.adapters, sensors, _PERIOD, _REPEAT)
     heard: dict[Frame, float] = {}
-    async with air.broadcasting(), _listener(world, mode, air) as lines:
+    addresses = [sensor.address for sensor in sensors]
+    async with air.broadcasting(), listener(world, mode, addresses) as lines:
         reading = asyncio.create_task(_read(lines, heard))
         air.sent.clear()
         await asyncio.sleep(_SECONDS)
@@ -60,14 +61,13 @@ def _count(sent: dict[Frame, float], heard: dict[Frame, float]) -> Outcome:
 
 
 @asynccontextmanager
-async def _listener(
-    world: World, mode: str, air: Air
+async def listener(
+    world: World, mode: str, addresses: Iterable[str], *options: str
 ) -> AsyncIterator[asyncio.StreamReader]:
     """A process that listens in `mode`; what it prints. Raises RuntimeError."""
-    addresses = [sensor.address for sensor in air.sensors]
     with (world.logs / f"listener-{mode}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "scripts.guest.listener", mode, *addresses,
+            sys.executable, "-m", "scripts.guest.listener", mode, *options, *addresses,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
         )  # fmt: skip
     assert process.stdout is not None
@@ -87,5 +87,5 @@ async def _listener(
 
 async def _read(lines: asyncio.StreamReader, heard: dict[Frame, float]) -> None:
     while line := await lines.readline():
-        at, address, data = line.decode().split()
+        at, address, _uuid, data = line.decode().split()
         heard.setdefault((address, bytes.fromhex(data)), float(at))

@@ -18,9 +18,10 @@ from typing import Final
 from scripts.guest import results
 from scripts.guest.delivery import deliver
 from scripts.guest.faults import FaultRow, Outcome
+from scripts.guest.formats import hear_formats
 from scripts.guest.others import fall_back, scan
 from scripts.guest.results import Result
-from scripts.guest.rows import DELIVERY, FALLBACK, SCAN
+from scripts.guest.rows import DELIVERY, FALLBACK, FORMATS, SCAN
 from scripts.guest.world import World
 
 #: A row that takes longer than this hangs.
@@ -28,6 +29,7 @@ _MOST_SECONDS: Final = 240.0
 
 _RUNNERS: Final[dict[str, Callable[[World, str], Awaitable[Outcome]]]] = {
     DELIVERY: deliver,
+    FORMATS: hear_formats,
     FALLBACK: fall_back,
     SCAN: scan,
 }

@@ -7,7 +7,8 @@ import json
 import re
 import sys
 import time
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from scripts.guest.bridge import Bridge
 from scripts.guest.faults import MOST_SECONDS, Outcome
@@ -83,13 +84,19 @@ async def scan(world: World, mode: str) -> Outcome:
 
 
 async def _scan(bridge: Bridge) -> dict[str, str | None]:
-    """What one scan finds: addresses, and what they are called in the configuration.
+    """What one scan finds: addresses, and what they are called in the configuration."""
+    rows = await scan_once(bridge.config)
+    return {row["address"]: row["configuredAs"] for row in rows}
+
+
+async def scan_once(config: Path) -> list[dict[str, Any]]:
+    """What `hk-bridge scan` finds with this configuration.
 
     Raises RuntimeError with what it says where it fails.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hk_bridge", "scan", "--json", "--seconds", _SCAN_SECONDS,
-        "--config", bridge.config, stdin=asyncio.subprocess.DEVNULL,
+        "--config", config, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -101,5 +108,4 @@ async def _scan(bridge: Bridge) -> dict[str, str | None]:
             await process.wait()
     if process.returncode:
         raise RuntimeError(f"scan: exit code {process.returncode}: {errors.decode()}")
-    rows = map(json.loads, output.decode().splitlines())
-    return {row["address"]: row["configuredAs"] for row in rows}
+    return [json.loads(line) for line in output.decode().splitlines()]

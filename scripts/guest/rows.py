@@ -201,12 +201,14 @@ FAULTS: Final[dict[str, Fault]] = {
 }
 
 DELIVERY: Final = "delivery"
+FORMATS: Final = "formats"
 FALLBACK: Final = "fallback"
 SCAN: Final = "scan"
 
 #: Every row: its name, what it is, and the modes in which it is run.
 ROWS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     DELIVERY: ("every frame is delivered", MODES),
+    FORMATS: ("every format is heard", MODES),
     **{name: (fault.title, fault.modes) for name, fault in FAULTS.items()},
     SCAN: ("two scans beside the bridge", MODES),
     FALLBACK: ("bluetoothd without --experimental", (AUTO,)),

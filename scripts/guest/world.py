@@ -31,17 +31,15 @@ _POLL_SECONDS: Final = 0.5
 class World:
     """The daemons run, hci0 is plugged in and on, hci1 is not there, and sensors speak.
 
-    `logs` is where all of them write.
+    `logs` is where all of them write, and `sensors` how many there are.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, sensors: int = _SENSORS) -> None:
         self.logs = logs
         self.bus = Bus(logs / "dbus-daemon.log")
         self.bluez = BlueZ(logs / "bluetoothd.log")
         self.adapters = [EmulatedAdapter(f"00:1A:7D:DA:71:{n:02X}") for n in (0x10, 0x11)]
-        self.air = Air(
-            self.adapters, [Sensor(n) for n in range(_SENSORS)], _PERIOD, _REPEAT
-        )
+        self.air = Air(self.adapters, [Sensor(n) for n in range(sensors)], _PERIOD, _REPEAT)
         self._bridge: Bridge | None = None
         self._numbers = itertools.count(1)
 

@@ -3,7 +3,8 @@
 What it models was measured with BlueZ 5.66 and 5.82: who has scanned before a restart or
 an unplugging is deaf for ever and is not told; an active scan does not outlive a power
 cycle; a monitor that is registered while the adapter is off stays deaf; an eighth pattern
-kills the service. The real thing is in scripts/test-bluetooth.
+kills the service; an active scan of 5.82 without a `Pattern` hears nobody without flags.
+The real thing is in scripts/test-bluetooth.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ _MONITORS = "org.bluez.AdvertisementMonitorManager1"
 _MONITOR = "org.bluez.AdvertisementMonitor1"
 _DEVICE = "org.bluez.Device1"
 
+_FLAGS = 0x01
 _SERVICE_DATA = 0x16
 _MOST_PATTERNS = 7
 
@@ -114,6 +116,8 @@ class FakeAdapter:
     monitors: dict[tuple[str, str], list[Pattern] | None] = field(default_factory=dict)
     deaf: set[tuple[str, str]] = field(default_factory=set)
     sessions: set[str] = field(default_factory=set)
+    #: What each client has set as its discovery filter.
+    filters: dict[str, Mapping[str, Variant]] = field(default_factory=dict)
     devices: dict[str, dict[str, Variant]] = field(default_factory=dict)
 
     def properties(self) -> dict[str, Variant]:
@@ -128,15 +132,26 @@ class FakeAdapter:
         more: dict[str, dict[str, Variant]] = {_MONITORS: {}} if self.has_monitors else {}
         return {_ADAPTER: self.properties(), **more}
 
-    def hears(self, service_data: Mapping[int, bytes], reading: Reading) -> bool:
+    def hears(
+        self,
+        service_data: Mapping[int, bytes],
+        reading: Reading,
+        flags: int | None = None,
+    ) -> bool:
         """Whether anybody has asked for such an advert."""
         if not self.powered:
             return False
         structures = [
-            uuid.to_bytes(2, "little") + data for uuid, data in service_data.items()
+            (_SERVICE_DATA, (uuid.to_bytes(2, "little") + data)[reading:])
+            for uuid, data in service_data.items()
         ]
-        return bool(self.sessions) or any(
-            _matches(pattern, structure[reading:])
+        if flags is not None:
+            structures.append((_FLAGS, bytes([flags])))
+        is_told_all = reading == READS_UUID or flags is not None
+        if any(is_told_all or "Pattern" in self.filters[each] for each in self.sessions):
+            return True
+        return any(
+            _matches(pattern, *structure)
             for monitor, patterns in self.monitors.items()
             if monitor not in self.deaf
             for pattern in patterns or ()
@@ -144,9 +159,9 @@ class FakeAdapter:
         )
 
 
-def _matches(pattern: Pattern, structure: bytes) -> bool:
-    offset, kind, content = pattern
-    return kind == _SERVICE_DATA and structure[offset:].startswith(content)
+def _matches(pattern: Pattern, kind: int, data: bytes) -> bool:
+    offset, wanted, content = pattern
+    return kind == wanted and data[offset:].startswith(content)
 
 
 class FakeBluez:
@@ -252,18 +267,22 @@ class FakeBluez:
         service_data: Mapping[int, bytes],
         rssi: int | None = -60,
         name: str = "hci0",
+        flags: int | None = None,
     ) -> bool:
         """Let a device be heard; whether anybody was told."""
         adapter = self.adapters.get(name)
         if self._bus is None or adapter is None:
             return False
-        if not adapter.hears(service_data, self._reading):
+        if not adapter.hears(service_data, self._reading, flags):
             return False
         path = f"{_path(name)}/dev_{address.replace(':', '_')}"
         data = {
             f"0000{uuid:04x}-0000-1000-8000-00805f9b34fb": Variant("ay", value)
             for uuid, value in service_data.items()
         }
+        if path in adapter.devices:
+            # What it has ever said stays with it, under every UUID.
+            data = {**adapter.devices[path]["ServiceData"].value, **data}
         changes = {"ServiceData": Variant("a{sv}", data)}
         if rssi is not None:
             changes["RSSI"] = Variant("n", rssi)
@@ -369,7 +388,8 @@ class FakeBluez:
             return Message.new_method_return(message)
         return _error(message, f"org.bluez.Error.{problem}")
 
-    def _set_filter(self, _adapter: FakeAdapter, _message: Message) -> str | None:
+    def _set_filter(self, adapter: FakeAdapter, message: Message) -> str | None:
+        adapter.filters[message.sender or ""] = message.body[0]
         return None
 
     def _start_discovery(self, adapter: FakeAdapter, message: Message) -> str | None:

@@ -15,6 +15,7 @@ from hk_bridge import supervision
 from hk_bridge.links import adapters, scans
 from hk_bridge.links import bluez as bluez_module
 from hk_bridge.links.bluetooth import BluetoothLink
+from hk_bridge.links.patterns import monitors
 from hk_bridge.links.scan_plan import WantedMode
 from hk_bridge.model import Advertisement
 from hk_bridge.protocols.advert import UUIDS
@@ -211,6 +212,23 @@ async def test_a_controller_that_tells_no_signal_strength_is_heard_all_the_same(
         async with asyncio.timeout(PATIENCE):
             advert = await ear.adverts.get()
         assert (advert.rssi, advert.service_data) == (None, {FE95: frame(77)})
+
+
+async def test_a_sensor_with_another_firmware_is_not_read_from_what_it_once_said(
+    bluez: FakeBluez,
+) -> None:
+    bluez.plug()
+    await bluez.start()
+    async with listening(bluez) as ear:
+        await ear.hears()
+        while not ear.adverts.empty():
+            ear.adverts.get_nowait()
+        for number in range(2):
+            # The service hands over both.
+            bluez.advertise(ROOM, {0xFCD2: bytes([0x40, 0x00, number])})
+            async with asyncio.timeout(PATIENCE):
+                advert = await ear.adverts.get()
+            assert advert.service_data == {0xFCD2: bytes([0x40, 0x00, number])}
 
 
 # -- every fault, in both modes -----------------------------------------------------------
@@ -450,8 +468,8 @@ async def test_a_start_that_takes_too_long_leaves_nothing_in_the_way_of_the_next
         bluez.go_on()
         await ear.hears()
         await ear.says("listening on hci0", is_up=True)
-        monitors = 4 if mode == "passive" else 0
-        assert len(bluez.adapters["hci0"].monitors) == monitors
+        wanted = len(monitors(UUIDS.values(), PRODUCTS)) if mode == "passive" else 0
+        assert len(bluez.adapters["hci0"].monitors) == wanted
     assert bluez.adapters["hci0"].monitors == {}
     assert bluez.adapters["hci0"].sessions == set()
 
