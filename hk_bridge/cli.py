@@ -19,14 +19,17 @@ from typing import Final, TextIO
 import click
 
 from hk_bridge import __version__, terminal
+from hk_bridge.cli_decode import decode
 from hk_bridge.cli_options import (
     DEFAULT_CONFIG,
+    PathParameter,
     config_option,
     counted,
     fails_clearly,
     simulate_option,
     state_option,
 )
+from hk_bridge.cli_read import read
 from hk_bridge.cli_scan import scan
 from hk_bridge.cli_status import status
 from hk_bridge.errors import ConfigError, locate
@@ -71,10 +74,13 @@ def cli() -> None:
       hk-bridge scan --add         find sensors, and write them into accessories.json
       hk-bridge run                run the bridge
       hk-bridge status             how is it?
+      hk-bridge read               what do the sensors say now?
       hk-bridge pairing show       setup code and QR code for the Home app
     """
 
 
+cli.add_command(decode)
+cli.add_command(read)
 cli.add_command(scan)
 cli.add_command(status)
 
@@ -96,6 +102,19 @@ cli.add_command(status)
     metavar="N",
     help="Default: bridge.port, else 51826",
 )
+@click.option(
+    "--replay",
+    type=PathParameter(),
+    metavar="FILE",
+    help="Play a capture in the place of the radio, with a state directory of its own: "
+    "btsnoop (btmon -w), pcap, pcapng, or the text of hcidump --raw.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, 1000, min_open=True),
+    metavar="X",
+    help="Play it so many times as fast as it was recorded. Default: 1",
+)
 @click.option("-v", "--verbose", count=True, help="Say more; -vv says everything.")
 @fails_clearly
 def run(
@@ -104,6 +123,8 @@ def run(
     simulate: bool,  # noqa: FBT001 # click passes by name
     bind: tuple[str, ...],
     port: int | None,
+    replay: Path | None,
+    speed: float | None,
     verbose: int,
 ) -> None:
     """Run the bridge until Ctrl-C or SIGTERM.
@@ -113,16 +134,23 @@ def run(
       hk-bridge run
       hk-bridge run --simulate --bind 127.0.0.1
       hk-bridge run --config /etc/hk-bridge/accessories.json --bind eth0 -v
+      hk-bridge run --replay night.btsnoop --speed 60
     """
     from hk_bridge import app, config  # noqa: PLC0415 # see the module's docstring
+    from hk_bridge.links import replay as replays  # noqa: PLC0415 # see above
 
+    if speed is not None and replay is None:
+        raise click.UsageError("--speed is that of a capture: add --replay FILE")
     terminal.start_logging(verbose)
     path = config_path or Path(DEFAULT_CONFIG)
     loaded = config.load(path)
     for warning in loaded.warnings:
         _LOG.warning("%s", locate(str(path), warning))
-    directory = terminal.state_directory(state_dir, simulate=simulate)
-    options = app.Options(directory, simulate, bind, port)
+    if replay is not None:
+        replays.check(replay)
+    is_real = not simulate and replay is None
+    directory = terminal.state_directory(state_dir, simulate=not is_real)
+    options = app.Options(directory, simulate, bind, port, replay, speed or 1.0)
     name = loaded.bridge.name
     app.run(loaded, options, lambda identity: terminal.welcome(name, identity, directory))
 
@@ -259,42 +287,6 @@ def _confirm_reset(controllers: int) -> None:
         "automations",
         abort=True,
     )
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-@click.option(
-    "--uuid", default="FE95", metavar="UUID", help="Of the service data. Default: FE95"
-)
-@click.option("--address", metavar="MAC", help="Of the sensor, where the frame has none.")
-@click.option("--bindkey", metavar="HEX", help="Of an encrypting sensor: 24 or 32 digits.")
-@click.argument("payloads", metavar="PAYLOAD...", nargs=-1, required=True)
-@fails_clearly
-def decode(
-    as_json: bool,  # noqa: FBT001 # click passes by name
-    uuid: str,
-    address: str | None,
-    bindkey: str | None,
-    payloads: tuple[str, ...],
-) -> None:
-    """Say what is in the service data of an advert, given in hex without the UUID.
-
-    \b
-    Examples:
-      hk-bridge decode 5020aa01be64aed0a8654c0d1004cc008a01
-      hk-bridge decode --json 50:20:aa:01:c0:64:ae:d0:a8:65:4c:0a:10:01:5d
-    """
-    from hk_bridge import decoding  # noqa: PLC0415 # see the module's docstring
-
-    try:
-        number, key = decoding.parse_uuid(uuid), decoding.parse_bind_key(bindkey)
-        advertiser = decoding.parse_advertiser(address)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    results = [decoding.decode(payload, number, advertiser, key) for payload in payloads]
-    for result in results:
-        click.echo(json.dumps(result) if as_json else decoding.in_words(result))
-    sys.exit(any("error" in result for result in results))
 
 
 def _configured_pin(config_path: Path | None) -> str | None:

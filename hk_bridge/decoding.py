@@ -1,15 +1,18 @@
-"""One payload of the `decode` command: hex in, a JSON object or a line out."""
+"""What the `decode` command prints: payloads and adverts in, JSON objects or lines out."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from hk_bridge.errors import DecodeError
-from hk_bridge.model import Quantity, parse_address
-from hk_bridge.protocols.advert import decode_payload
-from hk_bridge.protocols.products import product
+from hk_bridge.model import Quantity, Reading, parse_address
+from hk_bridge.protocols import advert
+from hk_bridge.protocols.hci import Heard
+from hk_bridge.protocols.products import product_of
 
 _SEPARATORS: Final = re.compile(r"[\s:,-]+")
 _UUID: Final = re.compile(
@@ -20,11 +23,48 @@ _BIND_KEY_LENGTHS: Final = (12, 16)
 #: Longer than any advert: what is longer is refused before it is copied around.
 _MOST_DIGITS: Final = 4096
 
+_NEEDS_KEY: Final = "encrypted: give the bind key with --bindkey or --config"
+
 UNITS: Final[Mapping[Quantity, str]] = {
     "temperature": " °C",
     "humidity": " %",
+    "moisture": " % moisture",
+    "illuminance": " lx",
+    "conductivity": " µS/cm",
+    "formaldehyde": " mg/m³",
     "battery": " % battery",
+    "voltage": " V",
 }
+_LOW_BATTERY: Final[Quantity] = "lowBattery"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What is in one payload or advert.
+
+    `values` is the JSON object; in it, ``error`` says why something cannot be told. In
+    words there are also the ids of objects that are `unknown`.
+    """
+
+    values: Mapping[str, Any]
+    unknown: tuple[int, ...] = ()
+
+    @property
+    def has_error(self) -> bool:
+        """Whether something could not be told."""
+        return "error" in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The bind keys of a capture: by address, and one for whoever has none there."""
+
+    by_address: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    for_others: bytes | None = field(default=None, repr=False)
+
+    def of(self, address: str | None) -> bytes | None:
+        """The key of the sensor at `address`; None where there is none."""
+        return self.by_address.get(address or "", self.for_others)
 
 
 def parse_uuid(text: str) -> int:
@@ -58,39 +98,95 @@ def parse_bind_key(text: str | None) -> bytes | None:
 
 def decode(
     payload: str, uuid: int, advertiser: str | None, bind_key: bytes | None
-) -> dict[str, Any]:
-    """What is in one payload; ``error`` says why, where that cannot be told."""
+) -> Decoded:
+    """What is in one payload, given in hex."""
     digits = _SEPARATORS.sub("", payload).lower().removeprefix("0x")
     try:
         if len(digits) > _MOST_DIGITS:
             raise ValueError
         data = bytes.fromhex(digits)
     except ValueError:
-        return {"error": f"no hex digits: {payload[:40]!r}"}
+        return Decoded(
+            {"error": f"neither hex digits nor the name of a file: {payload[:40]!r}"}
+        )
     try:
-        reading = decode_payload(uuid, data, advertiser, bind_key)
+        reading = advert.decode_payload(uuid, data, advertiser, bind_key)
     except DecodeError as error:
-        return {"error": str(error)}
-    known: dict[str, Any] = {
+        return Decoded({"error": str(error)})
+    return _decoded({"address": advertiser or reading.address}, reading)
+
+
+def decode_heard(heard: Heard, uuid: int | None, keys: Keys) -> Decoded | None:
+    """What is in one advert of a capture; None where nothing in it has a decoder.
+
+    With a `uuid`, only service data of that one is looked at.
+    """
+    source = {"time": heard.at, "address": heard.address, "rssi": heard.rssi}
+    service_data = {
+        found: data
+        for found, data in heard.service_data.items()
+        if uuid is None or found == uuid
+    }
+    try:
+        reading = _read(service_data, heard.address, keys)
+    except DecodeError as error:
+        return Decoded(_known({**source, "error": str(error)}))
+    return None if reading is None else _decoded(source, reading)
+
+
+def in_words(decoded: Decoded) -> str:
+    """The same as a line for a person."""
+    values = decoded.values
+    names = [values[name] for name in ("product", "address") if name in values]
+    if "product" not in values and "format" in values:
+        names.insert(0, values["format"])
+    if "counter" in values:
+        names.append(f"#{values['counter']}")
+    parts = [f"{values[name]}{unit}" for name, unit in UNITS.items() if name in values]
+    if _LOW_BATTERY in values:
+        parts.append("battery low" if values[_LOW_BATTERY] else "battery not low")
+    parts += [f"object 0x{kind:02X} is not known" for kind in decoded.unknown]
+    if "error" in values:
+        parts.append(f"error: {values['error']}")
+    what = ", ".join(parts) or "no value in this frame"
+    line = f"{' '.join(names)}: {what}" if names else what
+    if "time" in values:
+        clock = datetime.fromtimestamp(values["time"], UTC).astimezone()
+        line = f"{clock.isoformat(timespec='milliseconds')[11:23]} {line}"
+    return f"{line} ({values['rssi']} dBm)" if "rssi" in values else line
+
+
+def _read(service_data: Mapping[int, bytes], address: str, keys: Keys) -> Reading | None:
+    """The reading of an advert, with the sensor's own key, or the one for all others."""
+    key = keys.by_address.get(address)
+    reading = advert.decode(service_data, address, key)
+    # A sensor that has no key of its own may as well send openly.
+    if reading is not None and reading.needs_key and keys.for_others is not None:
+        return advert.decode(service_data, address, keys.for_others)
+    return reading
+
+
+def _decoded(source: Mapping[str, Any], reading: Reading) -> Decoded:
+    """`reading` behind what is known of its `source`."""
+    product = product_of(reading.format, reading.product_id).name
+    result = {
+        **source,
         "format": reading.format,
-        "product": product(reading.product_id).name,
-        "address": advertiser or reading.address,
+        "product": None if reading.product_id is None else product,
         "counter": reading.counter,
         **{str(quantity): value for quantity, value in reading.values.items()},
-        "error": "encrypted: give the bind key with --bindkey"
-        if reading.needs_key
-        else None,
+        "error": _NEEDS_KEY if reading.needs_key else _implausible(reading),
     }
-    return {name: value for name, value in known.items() if value is not None}
+    return Decoded(_known(result), reading.unknown)
 
 
-def in_words(result: dict[str, Any]) -> str:
-    """The same as a line for a person."""
-    names = [result[name] for name in ("product", "address") if name in result]
-    if "counter" in result:
-        names.append(f"#{result['counter']}")
-    values = [f"{result[name]}{unit}" for name, unit in UNITS.items() if name in result]
-    if "error" in result:
-        values.append(f"error: {result['error']}")
-    what = ", ".join(values) or "no value in this frame"
-    return f"{' '.join(names)}: {what}" if names else what
+def _implausible(reading: Reading) -> str | None:
+    """Which of the values of a frame cannot be."""
+    if not reading.implausible:
+        return None
+    verb = "is" if len(reading.implausible) == 1 else "are"
+    return f"{' and '.join(reading.implausible)} {verb} beyond what can be"
+
+
+def _known(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if value is not None}

@@ -1,21 +1,29 @@
-"""Listens to everybody for a while, as `hk-bridge scan` does."""
+"""Listens for a while: to everybody, as `hk-bridge scan` does, or to certain sensors."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
+from typing import TYPE_CHECKING, Final
 
 from hk_bridge.config import Config
 from hk_bridge.discovery import Discovery, Known
 from hk_bridge.errors import LinkError
 from hk_bridge.links.simulator import SimulatedRadio
-from hk_bridge.model import LinkState
+from hk_bridge.model import EVERYONE, Advertisement, LinkState
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.products import PRODUCTS
 from hk_bridge.supervision import Link
 
+if TYPE_CHECKING:
+    from hk_bridge.links.bluetooth import BluetoothLink
+
 _TICK_SECONDS = 0.25
+
+#: What ends listening, and nothing else.
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 #: Sensors that a simulated search finds beside those that are configured, and whether
 #: they encrypt.
@@ -39,52 +47,76 @@ def make_link(config: Config | None, discovery: Discovery, *, simulate: bool) ->
     if simulate:
         keys = {known: sensor.bind_key for known, sensor in known_sensors(config).items()}
         return SimulatedRadio({**_SIMULATED, **keys}, discovery.heard)
+    return bluetooth_link(config, EVERYONE, discovery.heard)
+
+
+def bluetooth_link(
+    config: Config | None,
+    wanted: Container[str],
+    on_advert: Callable[[Advertisement], None],
+    *,
+    adapter: str | None = None,
+) -> BluetoothLink:
+    """The radio of the configuration; an `adapter` that is given beats the one there."""
     # bleak takes its time to import.
-    from hk_bridge.links.bluetooth import EVERYONE, BluetoothLink  # noqa: PLC0415 # see above
+    from hk_bridge.links.bluetooth import BluetoothLink  # noqa: PLC0415 # see above
 
     radio = (config or Config()).bluetooth
+    addresses = [*known_sensors(config), *(wanted if isinstance(wanted, Iterable) else ())]
     return BluetoothLink(
-        EVERYONE,
-        discovery.heard,
+        wanted,
+        on_advert,
         advert.UUIDS,
         PRODUCTS,
+        addresses=addresses,
+        by_flags=True,
         mode=radio.mode,
-        adapter=radio.adapter,
+        adapter=adapter or radio.adapter,
     )
 
 
-async def listen(link: Link, seconds: float, tick: Callable[[float, str], None]) -> None:
-    """Have `link` listen for that many seconds, or until Ctrl-C.
+async def listen(
+    link: Link,
+    seconds: float | None,
+    tick: Callable[[float, str], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Have `link` listen for that many seconds, or until Ctrl-C, SIGTERM, or its end.
 
-    `tick` is told four times a second how many of them are over, and how is listened.
-    Raises LinkError when the radio cannot be used, or not any more.
+    Without `seconds` there is no limit. Whoever sets `stop` ends it, too. `tick` is told
+    four times a second how many seconds are over, and how is listened. Raises LinkError
+    when the radio cannot be used, or not any more.
     """
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGINT, stop.set)
-    states: list[LinkState] = []
+    stop = stop or asyncio.Event()
+    limit = math.inf if seconds is None else seconds
+    state: LinkState | None = None
 
-    def report(state: LinkState) -> None:
-        states.append(state)
-        if not state.is_up:
+    def report(now: LinkState) -> None:
+        nonlocal state
+        state = now
+        if not now.is_up:
             stop.set()
 
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop.set)
     task = asyncio.create_task(link.run(report))
     task.add_done_callback(lambda _task: stop.set())
     begun = loop.time()
     try:
-        while (over := loop.time() - begun) < seconds and not stop.is_set():
-            tick(over, states[-1].text if states else "starting")
+        while (over := loop.time() - begun) < limit and not stop.is_set():
+            tick(over, "starting" if state is None else state.text)
             try:
-                async with asyncio.timeout(min(_TICK_SECONDS, seconds - over)):
+                async with asyncio.timeout(min(_TICK_SECONDS, limit - over)):
                     await stop.wait()
             except TimeoutError:
                 continue
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
         task.cancel()
         (result,) = await asyncio.gather(task, return_exceptions=True)
     if isinstance(result, Exception):
         raise result
-    if states and not states[-1].is_up:
-        raise LinkError(states[-1].text)
+    if state is not None and not state.is_up:
+        raise LinkError(state.text)

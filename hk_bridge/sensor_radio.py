@@ -34,6 +34,11 @@ _SIMULATED_ADDRESS: Final = "4E:64:A8:00:00:01"
 _LONG_KEY: Final = 16
 
 
+_STAYS: Final = (
+    ", and stays it. To replace it one day and keep its place in Home, write "
+    '"id": "{address}" and the new "address" into accessories.json'
+)
+
 #: Makes what plays a capture, for the addresses that are wanted, to who takes adverts.
 MakeReplay = Callable[[Container[str], Callable[[Advertisement], None]], ReplayedRadio]
 
@@ -139,9 +144,10 @@ class SensorRadio:
         if reading is None or not reading.values.keys() & {"temperature", "humidity"}:
             return None
         before = station.identity
+        is_kept = not self._simulate and self._replay is None
         station.config = replace(station.config, address=address)
         try:
-            if not self._simulate and self._replay is None:
+            if is_kept:
                 self._store.put(self._store.bridge().with_adopted(before, address))
         except StoreError as error:
             station.config = replace(station.config, address=None)
@@ -153,11 +159,10 @@ class SensorRadio:
         if self._radio is not None:
             self._radio.wanted = self._by_address
         _LOG.info(
-            "%s is now %s, a %s, and stays it. To replace it one day and keep its place in "
-            'Home, write "id": "%s" and the new "address" into accessories.json',
+            "%s is now %s, a %s%s",
             station.config.name,
             address,
             product_of(reading.format, reading.product_id).name,
-            address,
+            _STAYS.format(address=address) if is_kept else " for as long as this runs",
         )
         return station

@@ -385,7 +385,7 @@ def test_a_store_saved_by_its_copy_is_used_and_said(house: Path) -> None:
     assert "homekit.json.bak is used" in again.stderr
 
 
-# -- check, schema, decode ------------------------------------------------------------
+# -- check, schema --------------------------------------------------------------------
 
 
 def test_check_says_what_is_there_or_what_is_wrong(house: Path) -> None:
@@ -424,35 +424,6 @@ def test_schema_prints_json(tmp_path: Path) -> None:
     result = call(tmp_path, "schema")
     assert result.returncode == 0
     assert json.loads(result.stdout)["properties"]["accessories"]
-
-
-def test_decode_prints_an_object_per_payload_and_fails_if_one_did(tmp_path: Path) -> None:
-    frames = ["5020aa01be64aed0a8654c0d1004cc008a01", "1020aa01a664aed0a8654c04"]
-    fine = call(tmp_path, "decode", "--json", *frames)
-    assert fine.returncode == 0
-    assert [json.loads(line) for line in fine.stdout.splitlines()] == [
-        {
-            "format": "mibeacon",
-            "product": "LYWSDCGQ",
-            "address": "4C:65:A8:D0:AE:64",
-            "counter": 190,
-            "temperature": 20.4,
-            "humidity": 39.4,
-        },
-        {
-            "format": "mibeacon",
-            "product": "LYWSDCGQ",
-            "address": "4C:65:A8:D0:AE:64",
-            "counter": 166,
-        },
-    ]
-    mixed = call(tmp_path, "decode", "--json", "5020", frames[0])
-    assert mixed.returncode == 1
-    first, second = (json.loads(line) for line in mixed.stdout.splitlines())
-    assert set(first) == {"error"}
-    assert second["temperature"] == 20.4
-    words = call(tmp_path, "decode", frames[0]).stdout
-    assert words == "LYWSDCGQ 4C:65:A8:D0:AE:64 #190: 20.4 °C, 39.4 %\n"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ import pytest
 from click.testing import CliRunner
 
 from hk_bridge.cli import cli
-from hk_bridge.protocols.mibeacon import MiBeaconFrame, encode_values
+from hk_bridge.protocols.mibeacon import MiBeaconFrame
+from hk_bridge.protocols.mibeacon_objects import encode_values
 from hk_bridge.web import client
 from tests.fakes.bluez import FakeAdapter, FakeBluez, PrivateBus
 from tests.fakes.terminal import Terminal
@@ -67,7 +68,7 @@ def test_it_lists_new_sensors_first_and_says_what_to_do(house: Path) -> None:
     assert " °C " in plain
     assert plain.rstrip().endswith("not yet")
     assert secret.startswith(f"{SECRET}  LYWSD03MMC  – ")
-    assert " yes " in secret
+    assert "needs a bind key" in secret
     assert room_2.startswith(ROOM_2)
     assert room_2.rstrip().endswith("Room 2")
     assert room_1.startswith(ROOM_1)
@@ -81,7 +82,8 @@ def test_as_json_it_is_an_object_per_sensor_and_nothing_else(house: Path) -> Non
     found = {each["address"]: each for each in objects(result.stdout)}
     names = {address: each["configuredAs"] for address, each in found.items()}
     assert names == {PLAIN: None, SECRET: None, ROOM_2: "Room 2", ROOM_1: "Room 1"}
-    keys = {"address", "model", "product", "rssi", "lastHeard", "bindKey", "configuredAs"}
+    keys = {"address", "model", "format", "product", "state"}
+    keys |= {"rssi", "lastHeard", "bindKey", "configuredAs"}
     assert found[SECRET].keys() == keys
     assert found[PLAIN].keys() == keys | {"temperature", "humidity", "battery"}
     assert (found[SECRET]["bindKey"], found[PLAIN]["bindKey"]) == ("yes", "no")

@@ -152,8 +152,12 @@ def test_as_json_it_is_one_object_with_everything(bridge: Bridge) -> None:
         "links": [dict.fromkeys(["name", "isUp", "text", "since"])],
         "sensors": [
             dict.fromkeys(
-                ["name", "address", "state", "product", "model", "rssi", "lastHeard"]
+                [
+                    *("name", "address", "state", "product", "model", "rssi", "lastHeard"),
+                    *("format", "lastValue", "advice", "refused", "replays"),
+                ]
             )
+            | {"unknown": {}}
             | {"values": dict.fromkeys(["temperature", "humidity", "battery"], measured)}
         ],
         "lamps": [

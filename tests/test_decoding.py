@@ -1,6 +1,8 @@
-"""One payload in, and what the `decode` command says about it."""
+"""A payload or an advert in, and what the `decode` command says about it."""
 
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,12 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hk_bridge.decoding import (
+    Decoded,
+    Keys,
     decode,
+    decode_heard,
     in_words,
     parse_advertiser,
     parse_bind_key,
     parse_uuid,
 )
+from hk_bridge.protocols.hci import Heard
 
 FE95 = 0xFE95
 PLAIN = "5020aa01be64aed0a8654c0d1004cc008a01"
@@ -30,7 +36,7 @@ SEALED = "58585b0550f4830238c1a495ef58763c26000097e2abb5"
 SEALED_WITHOUT_MAC = "48585b055095ef58763c26000097e2abb5"
 KEY_TEXT = "e9ea895fac7cca6d30532432a516f3a8"
 KEY = bytes.fromhex(KEY_TEXT)
-NEEDS_KEY = "encrypted: give the bind key with --bindkey"
+NEEDS_KEY = "encrypted: give the bind key with --bindkey or --config"
 SEALED_NAMES = {
     "format": "mibeacon",
     "product": "LYWSD03MMC",
@@ -39,9 +45,13 @@ SEALED_NAMES = {
 }
 
 
-def result_of(payload: str, **options: Any) -> dict[str, Any]:
+def decoded(payload: str, **options: Any) -> Decoded:
     given_options = {"uuid": FE95, "advertiser": None, "bind_key": None, **options}
     return decode(payload, **given_options)
+
+
+def result_of(payload: str, **options: Any) -> dict[str, Any]:
+    return dict(decoded(payload, **options).values)
 
 
 # Payloads ----------------------------------------------------------------------------
@@ -68,9 +78,9 @@ def test_a_payload_may_be_written_as_tools_write_it(payload: str) -> None:
 
 def test_the_keys_come_in_their_order() -> None:
     assert list(result_of("5020aa01be64aed0a8654c0d1004cc008a010a100112")) == [
+        "address",
         "format",
         "product",
-        "address",
         "counter",
         "temperature",
         "humidity",
@@ -103,7 +113,7 @@ def test_only_what_the_frame_carries_is_in_the_result(
 def test_the_result_is_json_without_noise_in_its_numbers() -> None:
     result = result_of("5020aa0100 64aed0a8654c 0d1004 d400cb00 0a1001 12")
     assert json.dumps(result) == (
-        '{"format": "mibeacon", "product": "LYWSDCGQ", "address": "4C:65:A8:D0:AE:64", '
+        '{"address": "4C:65:A8:D0:AE:64", "format": "mibeacon", "product": "LYWSDCGQ", '
         '"counter": 0, "temperature": 21.2, "humidity": 20.3, "battery": 18}'
     )
 
@@ -152,17 +162,17 @@ def test_an_encrypted_payload_without_a_key_says_how_to_give_one() -> None:
         ("", {}, "a MiBeacon frame has at least 5 bytes, this has 0"),
         ("5020", {}, "a MiBeacon frame has at least 5 bytes, this has 2"),
         (PLAIN[:-2], {}, "object 0x100D has 3 bytes instead of 4"),
-        (PLAIN[:-1], {}, f"no hex digits: '{PLAIN[:-1]}'"),
-        ("hello", {}, "no hex digits: 'hello'"),
-        ("50.20", {}, "no hex digits: '50.20'"),
-        ("٥٠٢٠", {}, "no hex digits: '٥٠٢٠'"),
-        ("x" * 100, {}, f"no hex digits: '{'x' * 40}'"),
-        ("a\x1b[2J", {}, "no hex digits: 'a\\x1b[2J'"),
-        ("00" * 2049, {}, f"no hex digits: '{'0' * 40}'"),
+        (PLAIN[:-1], {}, f"neither hex digits nor the name of a file: '{PLAIN[:-1]}'"),
+        ("hello", {}, "neither hex digits nor the name of a file: 'hello'"),
+        ("50.20", {}, "neither hex digits nor the name of a file: '50.20'"),
+        ("٥٠٢٠", {}, "neither hex digits nor the name of a file: '٥٠٢٠'"),
+        ("x" * 100, {}, f"neither hex digits nor the name of a file: '{'x' * 40}'"),
+        ("a\x1b[2J", {}, "neither hex digits nor the name of a file: 'a\\x1b[2J'"),
+        ("00" * 2049, {}, f"neither hex digits nor the name of a file: '{'0' * 40}'"),
         (
             PLAIN,
-            {"uuid": 0x181A},
-            "no decoder for service data of 181A, there is one for FE95",
+            {"uuid": 0x180F},
+            "no decoder for service data of 180F, there is one for FE95, 181A, FCD2",
         ),
         (SEALED, {"bind_key": bytes(16)}, "the bind key does not fit this frame"),
         (SEALED, {"bind_key": bytes(12)}, "the bind key of this sensor has 16 bytes"),
@@ -195,8 +205,8 @@ def test_whatever_is_typed_gives_a_result_and_a_line(
     payload: str, uuid: int, advertiser: str | None, key: bytes | None
 ) -> None:
     result = decode(payload, uuid, advertiser, key)
-    assert ("error" in result) or result["format"] == "mibeacon"
-    assert json.loads(json.dumps(result)) == result
+    assert result.has_error or result.values["format"] in {"mibeacon", "atc1441", "pvvx"}
+    assert json.loads(json.dumps(result.values)) == result.values
     assert in_words(result).isprintable()
 
 
@@ -224,13 +234,143 @@ def test_whatever_is_typed_gives_a_result_and_a_line(
             f"LYWSD03MMC A4:C1:38:02:83:F4 #80: error: {NEEDS_KEY}",
         ),
         (SEALED, {"bind_key": KEY}, "LYWSD03MMC A4:C1:38:02:83:F4 #80: 46.7 %"),
-        ("hello", {}, "error: no hex digits: 'hello'"),
+        ("hello", {}, "error: neither hex digits nor the name of a file: 'hello'"),
     ],
 )
 def test_a_result_in_words_is_one_line(
     payload: str, options: dict[str, Any], line: str
 ) -> None:
-    assert in_words(result_of(payload, **options)) == line
+    assert in_words(decoded(payload, **options)) == line
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"moisture": 30}, "30 % moisture"),
+        ({"illuminance": 1200}, "1200 lx"),
+        ({"conductivity": 250}, "250 µS/cm"),
+        ({"formaldehyde": 0.03}, "0.03 mg/m³"),
+        ({"voltage": 2.975, "temperature": -0.5}, "-0.5 °C, 2.975 V"),
+        ({"lowBattery": 1}, "battery low"),
+        ({"lowBattery": 0}, "battery not low"),
+        ({"temperature": 0.0, "error": "so"}, "0.0 °C, error: so"),
+        ({"format": "pvvx", "counter": 0, "humidity": 0}, "pvvx #0: 0 %"),
+        ({"product": "LYWSDCGQ", "format": "mibeacon"}, "LYWSDCGQ: no value in this frame"),
+        ({"rssi": 0, "battery": 0}, "0 % battery (0 dBm)"),
+    ],
+)
+def test_every_quantity_has_its_words(values: dict[str, Any], words: str) -> None:
+    assert in_words(Decoded(values)) == words
+
+
+def test_objects_that_are_not_known_are_in_words_only() -> None:
+    result = decoded("5020aa01be64aed0a8654c041002cc00ff4f0101")
+    assert result.unknown == (0x4FFF,)
+    assert in_words(result).endswith("#190: 20.4 °C, object 0x4FFF is not known")
+    assert set(result.values) == {*PLAIN_RESULT} - {"humidity"}
+
+
+def test_a_value_that_cannot_be_is_an_error_beside_the_good_ones() -> None:
+    assert result_of("5020aa01be64aed0a8654c0d1004ff7f8a01") == {
+        **{name: value for name, value in PLAIN_RESULT.items() if name != "temperature"},
+        "error": "temperature is beyond what can be",
+    }
+    both = result_of("5020aa01be64aed0a8654c0d1004ff7fffff")
+    assert both["error"] == "temperature and humidity are beyond what can be"
+
+
+# Adverts of a capture ----------------------------------------------------------------
+
+NOON = 1_700_000_000.25
+SENSOR = "4C:65:A8:D0:AE:64"
+SEALER = "A4:C1:38:02:83:F4"
+PLAIN_ADVERT = Heard(SENSOR, {0x180F: b"d", FE95: bytes.fromhex(PLAIN)}, -60, NOON)
+SEALED_ADVERT = Heard(SEALER, {FE95: bytes.fromhex(SEALED)}, None, None)
+#: BTHome without encryption: 25.06 °C.
+OPEN_ADVERT = Heard(SEALER, {0xFCD2: bytes.fromhex("4002ca09")}, None, None)
+
+
+def test_an_advert_adds_its_time_and_signal() -> None:
+    result = decode_heard(PLAIN_ADVERT, None, Keys())
+    assert result is not None
+    assert list(result.values)[:3] == ["time", "address", "rssi"]
+    assert result.values == {"time": NOON, "rssi": -60, **PLAIN_RESULT}
+
+
+def test_what_the_capture_does_not_know_is_left_out() -> None:
+    result = decode_heard(replace(PLAIN_ADVERT, at=None, rssi=None), None, Keys())
+    assert result is not None
+    assert result.values == PLAIN_RESULT
+
+
+def test_an_advert_without_a_decoder_is_nothing() -> None:
+    assert decode_heard(Heard(SENSOR, {}, None, None), None, Keys()) is None
+    assert decode_heard(Heard(SENSOR, {0x180F: b"d"}, None, None), None, Keys()) is None
+
+
+def test_only_service_data_of_the_given_uuid_counts() -> None:
+    assert decode_heard(PLAIN_ADVERT, 0xFCD2, Keys()) is None
+    assert decode_heard(PLAIN_ADVERT, FE95, Keys()) is not None
+
+
+def test_a_frame_that_cannot_be_read_is_an_error_with_its_advert() -> None:
+    result = decode_heard(Heard(SENSOR, {FE95: b"P"}, -60, NOON), None, Keys())
+    assert result is not None
+    assert result.values == {
+        "time": NOON,
+        "address": SENSOR,
+        "rssi": -60,
+        "error": "a MiBeacon frame has at least 5 bytes, this has 1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("keys", "outcome"),
+    [
+        (Keys(), {"error": NEEDS_KEY}),
+        (Keys({SEALER: KEY}), {"humidity": 46.7}),
+        (Keys({}, KEY), {"humidity": 46.7}),
+        (Keys({SENSOR: bytes(16)}, KEY), {"humidity": 46.7}),
+        (Keys({SEALER: KEY}, bytes(16)), {"humidity": 46.7}),
+        (Keys({SENSOR: KEY}), {"error": NEEDS_KEY}),
+    ],
+)
+def test_the_key_of_the_address_goes_before_that_for_all(
+    keys: Keys, outcome: dict[str, Any]
+) -> None:
+    result = decode_heard(SEALED_ADVERT, None, keys)
+    assert result is not None
+    assert result.values == {**SEALED_NAMES, **outcome}
+
+
+def test_a_key_for_all_does_not_forbid_others_to_send_openly() -> None:
+    for keys in (Keys(), Keys({}, KEY)):
+        result = decode_heard(OPEN_ADVERT, None, keys)
+        assert result is not None
+        assert result.values["temperature"] == 25.06
+    result = decode_heard(OPEN_ADVERT, None, Keys({SEALER: KEY}))
+    assert result is not None
+    assert result.has_error
+
+
+def test_keys_do_not_show_themselves() -> None:
+    assert repr(Keys({SEALER: KEY}, KEY)) == "Keys()"
+
+
+def test_an_advert_in_words_begins_with_its_time_and_ends_with_its_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Vienna")
+    time.tzset()
+    try:
+        result = decode_heard(PLAIN_ADVERT, None, Keys())
+        assert result is not None
+        assert in_words(result) == (
+            "23:13:20.250 LYWSDCGQ 4C:65:A8:D0:AE:64 #190: 20.4 °C, 39.4 % (-60 dBm)"
+        )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 # What is typed beside the payload ----------------------------------------------------

@@ -16,12 +16,14 @@ from hk_bridge.discovery import Discovery, Key
 from hk_bridge.errors import LinkError
 from hk_bridge.model import LinkState
 from hk_bridge.scanning import known_sensors, listen, make_link
-from tests.fakes.bluez import FakeBluez, PrivateBus
+from tests.fakes.bluez import READS_DATA, FakeBluez, PrivateBus
+from tests.fakes.sensors import atc1441, pvvx
 
 PATIENCE: Final = 20.0
 #: Far longer than any of these tests takes: what ends earlier has ended for its reason.
 LONG: Final = 1000.0
 ROOM: Final = "4C:64:A8:D0:AE:65"
+KEY: Final = bytes(range(16))
 CLIMATE: Final = bytes.fromhex("5020aa010765aed0a8644c0d1004cc008a01")
 UP: Final = LinkState(is_up=True, text="listening")
 DOWN: Final = LinkState(is_up=False, text="the adapter is off")
@@ -105,6 +107,41 @@ async def test_ctrl_c_is_enough_and_no_error() -> None:
     assert link.has_let_go
 
 
+async def test_a_system_that_ends_it_is_no_error() -> None:
+    link = ScriptedLink(UP, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    async with asyncio.timeout(PATIENCE):
+        await listen(link, LONG, nothing)
+    assert link.has_let_go
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_without_a_limit_it_listens_until_there_is_enough() -> None:
+    enough = asyncio.Event()
+    link = ScriptedLink(UP, enough.set)
+    async with asyncio.timeout(PATIENCE):
+        await listen(link, None, nothing, enough)
+    assert link.has_let_go
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_radio() -> None:
+    class Reluctant:
+        """A link that takes its time to let go."""
+
+        name = "radio"
+
+        async def run(self, report: Report) -> None:
+            report(UP)
+            interrupt()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                interrupt()
+                await asyncio.sleep(LONG)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(listen(Reluctant(), LONG, nothing))
+
+
 async def test_once_it_is_over_ctrl_c_is_what_it_always_is() -> None:
     await listen(ScriptedLink(UP), 0.01, nothing)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -173,12 +210,14 @@ async def test_a_simulated_search_finds_those_of_the_file_and_two_more() -> None
 
 
 @asynccontextmanager
-async def broadcasting(bluez: FakeBluez) -> AsyncIterator[None]:
+async def broadcasting(
+    bluez: FakeBluez, uuid: int = 0xFE95, data: bytes = CLIMATE, flags: int | None = None
+) -> AsyncIterator[None]:
     """A sensor that speaks a hundred times a second."""
 
     async def speak() -> None:
         while True:
-            bluez.advertise(ROOM, {0xFE95: CLIMATE})
+            bluez.advertise(ROOM, {uuid: data}, flags=flags)
             await asyncio.sleep(0.01)
 
     task = asyncio.create_task(speak())
@@ -278,3 +317,31 @@ async def test_what_was_found_before_the_bus_was_lost_is_kept(
         with pytest.raises(LinkError, match="there is no D-Bus"):
             await listen(link, LONG, until_found(discovery, bus.stop))
     assert [found.address for found in discovery.found] == [ROOM]
+
+
+@pytest.mark.parametrize(
+    ("configured", "frame", "flags"),
+    [
+        pytest.param((), pvvx(ROOM, 20, 50, 90, key=KEY), 0x06, id="by its flags"),
+        pytest.param(
+            (SensorConfig("Room", ROOM),),
+            atc1441(ROOM, 20, 50, 90),
+            None,
+            id="by its maker",
+        ),
+    ],
+)
+async def test_a_passive_scan_finds_a_sensor_that_no_product_id_tells(
+    bus: PrivateBus, configured: tuple[SensorConfig, ...], frame: bytes, flags: int | None
+) -> None:
+    bluez = FakeBluez(bus, READS_DATA)
+    bluez.plug()
+    await bluez.start()
+    config = Config(bluetooth=BluetoothConfig(mode="passive"), sensors=configured)
+    discovery = Discovery(known_sensors(config))
+    link = make_link(config, discovery, simulate=False)
+    found = asyncio.Event()
+    async with asyncio.timeout(PATIENCE), broadcasting(bluez, 0x181A, frame, flags):
+        await listen(link, LONG, until_found(discovery, found.set), found)
+    await bluez.kill()
+    assert [each.address for each in discovery.found] == [ROOM]

@@ -1,8 +1,9 @@
-"""A capture in the place of the radio: its adverts come as they came when it was made."""
+"""A capture in the place of the radio: as it was recorded, or as fast as can be."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Container
 from pathlib import Path
@@ -86,6 +87,49 @@ class ReplayedRadio:
         self._on_advert(
             Advertisement(heard.address, heard.service_data, heard.rssi, self.heard_at)
         )
+
+
+class CapturedRadio:
+    """A capture in the place of the radio, as fast as it can be read, and then over.
+
+    Adverts of the addresses in `wanted` are passed on with the times of the capture, in
+    seconds since 1970; one that knows no times is taken to begin now. Of its time, only
+    the first `seconds` are played.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        wanted: Container[str],
+        on_advert: Callable[[Advertisement], None],
+        seconds: float | None = None,
+    ) -> None:
+        self.name = path.name
+        self._path = path
+        self._wanted = wanted
+        self._on_advert = on_advert
+        self._seconds = math.inf if seconds is None else seconds
+
+    async def run(self, report: Callable[[LinkState], None]) -> None:
+        """Play all of it. Raises LinkError where it cannot be read to its end."""
+        report(LinkState(is_up=True, text="reading"))
+        first: float | None = None
+        last = time.time() - _PACE
+        try:
+            async for heard in _adverts(self._path):
+                last = last + _PACE if heard.at is None else heard.at
+                first = last if first is None else first
+                if last > first + self._seconds:
+                    return
+                if heard.address in self._wanted and heard.service_data:
+                    self._on_advert(
+                        Advertisement(heard.address, heard.service_data, heard.rssi, last)
+                    )
+                    # Who has enough now can cancel, before more is played.
+                    await asyncio.sleep(0)
+        except (OSError, DecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise LinkError(f"{self._path} cannot be read to its end: {reason}") from error
 
 
 def check(path: Path) -> None:

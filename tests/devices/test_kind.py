@@ -32,9 +32,10 @@ def test_a_change_is_told_once() -> None:
     assert not recognition.heard(frame(ROUND))
 
 
-def test_a_product_id_counts_more_than_a_format_without_one() -> None:
-    assert after(PVVX, SQUARE) == SQUARE
-    assert after(SQUARE, *[PVVX] * 100) == SQUARE
+def test_a_product_id_is_not_lost_so_soon() -> None:
+    # As when a sensor has another firmware since.
+    assert after(SQUARE, *[BTHOME] * 99) == SQUARE
+    assert after(SQUARE, *[BTHOME] * 100) == BTHOME
 
 
 def test_what_was_known_before_a_restart_stays() -> None:
@@ -42,7 +43,9 @@ def test_what_was_known_before_a_restart_stays() -> None:
     assert after(SQUARE, known=ROUND) == ROUND
 
 
-@pytest.mark.parametrize(("known", "other"), [(ROUND, SQUARE), (PVVX, BTHOME)])
+@pytest.mark.parametrize(
+    ("known", "other"), [(ROUND, SQUARE), (PVVX, BTHOME), (PVVX, SQUARE)]
+)
 def test_another_kind_counts_once_it_is_heard_long_enough(known: Kind, other: Kind) -> None:
     assert after(*[other] * 9, known=known) == known
     assert after(*[other] * 10, known=known) == other
@@ -59,3 +62,6 @@ def test_several_strangers_do_not_add_up() -> None:
 def test_who_speaks_in_several_formats_by_turns_stays_what_it_was_first() -> None:
     assert after(*[PVVX, BTHOME] * 100) == PVVX
     assert after(*[SQUARE, PVVX, BTHOME] * 100) == SQUARE
+    assert after(*[PVVX, SQUARE] * 100) == PVVX
+    # Where the one with the id is often missed.
+    assert after(SQUARE, *[*[PVVX] * 50, SQUARE] * 10) == SQUARE
