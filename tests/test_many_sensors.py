@@ -35,11 +35,11 @@ SENSORS: Final = 1000
 MINUTES: Final = 10
 #: Minutes in which somebody disturbs every frame: what is kept of that has its bounds.
 WARM_MINUTES: Final = 3
-SECONDS_BETWEEN: Final = 5.0
+SECONDS_BETWEEN: Final = 20.0
 COPIES: Final = 2
 
 #: Blocks of memory that ten minutes may hold more than the first three, for each sensor:
-#: one for every 56 of its adverts. What is kept of nonsense, such as how often which
+#: one for every 14 of its adverts. What is kept of nonsense, such as how often which
 #: unknown object came, goes on growing for a while, towards its bounds.
 MORE_BLOCKS: Final = 3
 
