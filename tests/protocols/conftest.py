@@ -9,15 +9,7 @@ from habluetooth import BluetoothServiceInfoBleak
 from home_assistant_bluetooth import BluetoothServiceInfo
 from xiaomi_ble import XiaomiBluetoothDeviceData
 
-QUANTITIES = (
-    "temperature",
-    "humidity",
-    "battery",
-    "illuminance",
-    "moisture",
-    "conductivity",
-    "formaldehyde",
-)
+from tests.protocols.published import MIBEACON_QUANTITIES
 
 
 def _ask_xiaomi_ble(frame: bytes, address: str, key: bytes | None) -> dict[str, object]:
@@ -32,7 +24,7 @@ def _ask_xiaomi_ble(frame: bytes, address: str, key: bytes | None) -> dict[str, 
     )
     update = XiaomiBluetoothDeviceData(bindkey=key).update(heard)
     values = {key.key: value.native_value for key, value in update.entity_values.items()}
-    return {name: values[name] for name in QUANTITIES if name in values}
+    return {name: values[name] for name in MIBEACON_QUANTITIES if name in values}
 
 
 @pytest.fixture(scope="session")

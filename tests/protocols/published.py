@@ -14,6 +14,17 @@ from hk_bridge.model import PLAUSIBLE, Reading
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
+#: What sensors that speak MiBeacon measure.
+MIBEACON_QUANTITIES = (
+    "temperature",
+    "humidity",
+    "battery",
+    "illuminance",
+    "moisture",
+    "conductivity",
+    "formaldehyde",
+)
+
 Vector = dict[str, Any]
 Decoder = Callable[[bytes, str | None, bytes | None], Reading]
 

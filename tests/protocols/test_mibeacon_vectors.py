@@ -1,57 +1,28 @@
 """Frames that others published, with the values that they expect."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from hk_bridge.errors import DecodeError
-from hk_bridge.model import PLAUSIBLE
 from hk_bridge.protocols.mibeacon import MiBeaconFrame, decode
-
-VECTORS = Path(__file__).parents[1] / "vectors"
-QUANTITIES = (
-    "temperature",
-    "humidity",
-    "battery",
-    "illuminance",
-    "moisture",
-    "conductivity",
-    "formaldehyde",
+from tests.protocols.published import (
+    MIBEACON_QUANTITIES,
+    Vector,
+    each_of,
+    flipped,
+    frame_of,
+    key_of,
+    load,
+    plausible_or_refused,
+    truncated,
 )
 
 ENCRYPTED, MAC_INCLUDED = 0x08, 0x10  # both are in the first byte
-
-Vector = dict[str, Any]
-
-
-def load(name: str) -> list[Vector]:
-    lines = (VECTORS / name).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def frame_of(vector: Vector) -> bytes:
-    return bytes.fromhex(vector["payload_hex"])
-
-
-def key_of(vector: Vector) -> bytes | None:
-    return bytes.fromhex(vector["bindkey"]) if vector["bindkey"] else None
-
 
 PLAIN = load("fe95_plain.jsonl")
 KEYED = load("fe95_encrypted.jsonl")
 WRONG_KEY = [each for each in KEYED if "bindkey_wrong" in each["source"]]
 RIGHT_KEY = [each for each in KEYED if each not in WRONG_KEY]
 SEALED = [each for each in RIGHT_KEY if len(each["bindkey"]) == 32]
-
-
-def name_of(vector: Vector) -> str:
-    return f"{vector['device']}-{vector['payload_hex']}"
-
-
-def each_of(vectors: list[Vector]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("vector", vectors, ids=name_of)
 
 
 def test_all_vectors_are_there() -> None:
@@ -64,7 +35,7 @@ def test_a_published_frame_has_the_published_values_and_no_others(vector: Vector
     reading = decode(frame_of(vector), vector["address"], key_of(vector))
     expected = vector["expect"]
     assert reading.values == {
-        name: expected[name] for name in QUANTITIES if name in expected
+        name: expected[name] for name in MIBEACON_QUANTITIES if name in expected
     }
 
 
@@ -125,43 +96,26 @@ def test_the_frames_of_one_sensor_agree_with_each_other(
 @each_of(PLAIN + KEYED)
 def test_a_truncated_frame_is_an_error_or_a_part_of_the_whole(vector: Vector) -> None:
     frame, address, key = frame_of(vector), vector["address"], key_of(vector)
-    try:
-        whole = decode(frame, address, key).values
-    except DecodeError:
-        whole = {}
-    for length in range(len(frame)):
-        try:
-            reading = decode(frame[:length], address, key)
-        except DecodeError:
-            continue
-        assert length >= 5
-        assert reading.values.items() <= whole.items()
+    whole = plausible_or_refused(decode, frame, address, key)
+    values = {} if whole is None else whole.values
+    for part in truncated(frame):
+        reading = plausible_or_refused(decode, part, address, key)
+        if reading is not None:
+            assert len(part) >= 5
+            assert reading.values.items() <= values.items()
 
 
 @each_of(PLAIN + KEYED)
 def test_a_frame_with_any_bit_flipped_is_an_error_or_plausible(vector: Vector) -> None:
-    frame, address, key = frame_of(vector), vector["address"], key_of(vector)
-    for bit in range(8 * len(frame)):
-        flipped = bytearray(frame)
-        flipped[bit // 8] ^= 1 << bit % 8
-        try:
-            reading = decode(bytes(flipped), address, key)
-        except DecodeError:
-            continue
-        for quantity, value in reading.values.items():
-            low, high = PLAUSIBLE[quantity]
-            assert low <= value <= high
+    frame, key = frame_of(vector), key_of(vector)
+    for damaged in flipped(frame):
+        plausible_or_refused(decode, damaged, vector["address"], key)
 
 
 @each_of(PLAIN)
 def test_a_damaged_plain_frame_is_an_error_or_a_frame(vector: Vector) -> None:
     frame = frame_of(vector)
-    damaged = [frame[:length] for length in range(len(frame))]
-    for bit in range(8 * len(frame)):
-        flipped = bytearray(frame)
-        flipped[bit // 8] ^= 1 << bit % 8
-        damaged.append(bytes(flipped))
-    for each in damaged:
+    for each in (*truncated(frame), *flipped(frame)):
         try:
             found = MiBeaconFrame.from_bytes(each)
         except DecodeError:
@@ -173,8 +127,6 @@ def test_a_damaged_plain_frame_is_an_error_or_a_frame(vector: Vector) -> None:
 def test_no_bit_of_a_sealed_frame_can_be_changed_unseen(vector: Vector) -> None:
     # Frame control itself is not sealed: it decides whether anything is encrypted.
     frame, address, key = frame_of(vector), vector["address"], key_of(vector)
-    for bit in range(16, 8 * len(frame)):
-        flipped = bytearray(frame)
-        flipped[bit // 8] ^= 1 << bit % 8
+    for damaged in list(flipped(frame))[16:]:
         with pytest.raises(DecodeError):
-            decode(bytes(flipped), address, key)
+            decode(damaged, address, key)
