@@ -11,10 +11,7 @@ from hk_bridge.devices.sensor import NEVER
 from hk_bridge.devices.sensor_state import SensorCondition, SensorState
 from hk_bridge.model import Advertisement, Quantity, Reading
 from hk_bridge.protocols.products import PRODUCTS, product_of
-from hk_bridge.sensor_frames import Frame, open_frame
-
-#: Measurements that make a sensor: a battery is not enough, nor is light.
-_CLIMATE: Final[frozenset[Quantity]] = frozenset({"temperature", "humidity", "moisture"})
+from hk_bridge.sensor_frames import OpenedFrame, is_climate, open_frame
 
 #: Sensors that are listed at most beside those that are configured, and other devices
 #: that are counted: somebody nearby could make up addresses without end.
@@ -84,7 +81,7 @@ class Discovery:
     def __init__(self, known: Mapping[str, Known]) -> None:
         self._known = known
         self._found: dict[str, Found] = {}
-        self._conditions: dict[str, SensorCondition] = {}
+        self._conditions: dict[str, tuple[SensorCondition, Mapping[int, bytes]]] = {}
         self._others: set[str] = set()
 
     @property
@@ -127,17 +124,20 @@ class Discovery:
         self._found[address] = replace(
             before,
             at=advertisement.at,
-            state=self._state(address, frame, advertisement.at),
+            state=self._state(frame, advertisement),
             rssi=before.rssi if advertisement.rssi is None else advertisement.rssi,
             key=_key(frame, reading, before, bind_key),
             configured_as=None if known is None else known.name,
             values={**before.values, **reading.values},
         )
 
-    def _state(self, address: str, frame: Frame, at: float) -> SensorState:
+    def _state(self, frame: OpenedFrame, advertisement: Advertisement) -> SensorState:
         """How it is with a sensor after this frame."""
-        condition = self._conditions.setdefault(address, SensorCondition())
-        condition.heard(frame.state, at)
+        address, at = advertisement.address, advertisement.at
+        condition, last = self._conditions.get(address, (SensorCondition(), None))
+        is_copy = advertisement.service_data == last
+        condition.heard(frame.state, at, is_copy=is_copy)
+        self._conditions[address] = (condition, advertisement.service_data)
         return condition.state(at, NEVER, values_are_old=False)
 
 
@@ -158,11 +158,13 @@ def _is_sensor(reading: Reading) -> bool:
     return (
         reading.product_id in PRODUCTS
         or (reading.product_id is None and reading.needs_key)
-        or not _CLIMATE.isdisjoint(reading.values)
+        or is_climate(reading)
     )
 
 
-def _key(frame: Frame, reading: Reading, before: Found, bind_key: bytes | None) -> Key:
+def _key(
+    frame: OpenedFrame, reading: Reading, before: Found, bind_key: bytes | None
+) -> Key:
     if frame.state is SensorState.WRONG_KEY:
         return Key.DOES_NOT_FIT
     if reading.needs_key:

@@ -1,8 +1,9 @@
 """What the devices last were, kept over restarts: values with their age, lamps.
 
 ``devices.json`` in the state directory, and a file of its own for simulations, whose
-values must never be shown as those of the real sensors. Losing it costs a few seconds of
-"No Response", never a pairing, so a file that cannot be read is set aside and said once.
+values must never be shown as those of the real sensors. Losing it never costs a pairing,
+so a file that cannot be read is set aside and said once. Until each sensor is heard again
+it costs "No Response", and Home shows the services that most sensors have.
 """
 
 from __future__ import annotations
@@ -26,14 +27,19 @@ from hk_bridge.model import PLAUSIBLE, Quantity
 
 _LOG = logging.getLogger(__name__)
 _FORMAT: Final = 1
+_LAST_ID: Final = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class SensorMemory:
-    """Last values; `Measurement.at` counts in seconds since 1970 here, -inf: unknown."""
+    """Last values; `Measurement.at` counts in seconds since 1970 here, -inf: unknown.
+
+    `kind` and what it has shown that it measures `also` decide which services it has.
+    """
 
     kind: Kind | None = None
     measurements: Mapping[Quantity, Measurement] = field(default_factory=dict)
+    also: frozenset[Quantity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,7 @@ class DeviceMemory:
         if data["format"] != _FORMAT:
             raise ValueError("another format")
         return cls(
-            {
-                identity: _sensor_from_json(sensor)
-                for identity, sensor in data["sensors"].items()
-            },
+            _sensors_from_json(data["sensors"]),
             {
                 identity: Lamp(bool(lamp["on"]), min(max(int(lamp["brightness"]), 1), FULL))
                 for identity, lamp in data["lamps"].items()
@@ -79,6 +82,7 @@ def _sensor_to_json(sensor: SensorMemory) -> dict[str, Any]:
     return {
         "format": None if kind is None else kind.format,
         "productId": None if kind is None else kind.product_id,
+        "also": sorted(sensor.also),
         "values": {
             quantity: [measurement.value, _written(measurement.at)]
             for quantity, measurement in sensor.measurements.items()
@@ -86,11 +90,22 @@ def _sensor_to_json(sensor: SensorMemory) -> dict[str, Any]:
     }
 
 
+def _sensors_from_json(sensors: Mapping[str, Any]) -> dict[str, SensorMemory]:
+    """The inverse; what is damaged of one takes no other with it."""
+    found = {}
+    for identity, sensor in sensors.items():
+        with contextlib.suppress(
+            ValueError, TypeError, KeyError, IndexError, AttributeError
+        ):
+            found[identity] = _sensor_from_json(sensor)
+    return found
+
+
 def _sensor_from_json(sensor: Mapping[str, Any]) -> SensorMemory:
-    """The inverse; earlier versions wrote no format, and knew but one."""
+    """Earlier versions wrote no format, and knew but one."""
     product_id = sensor["productId"]
-    if product_id is not None:
-        product_id = int(_finite(product_id))
+    if product_id is not None and not 0 <= (product_id := int(product_id)) <= _LAST_ID:
+        raise ValueError("no product id")
     frame_format = sensor.get("format") or (None if product_id is None else "mibeacon")
     return SensorMemory(
         None if frame_format is None else Kind(str(frame_format), product_id),
@@ -100,6 +115,7 @@ def _sensor_from_json(sensor: Mapping[str, Any]) -> SensorMemory:
             if (values := sensor["values"].get(quantity)) is not None
             and low <= _finite(values[0]) <= high
         },
+        frozenset(quantity for quantity in PLAUSIBLE if quantity in sensor.get("also", ())),
     )
 
 

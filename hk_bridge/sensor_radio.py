@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.config import BluetoothConfig
-from hk_bridge.errors import DecodeError, StoreError
+from hk_bridge.devices.sensor_state import SensorState
+from hk_bridge.errors import StoreError
 from hk_bridge.homekit.store import Store
 from hk_bridge.links.replay import ReplayedRadio
 from hk_bridge.links.simulator import SimulatedRadio
 from hk_bridge.model import EVERYONE, Advertisement, parse_address
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.products import PRODUCTS, product_of
+from hk_bridge.sensor_frames import is_climate, open_frame
 from hk_bridge.sensor_station import SensorStation
 from hk_bridge.status import RadioStatus
 from hk_bridge.supervision import Link, Supervisor
@@ -134,15 +136,16 @@ class SensorRadio:
         address = advertisement.address
         if parse_address(address) is None:
             return None  # what macOS shows in its place is nobody's for long
-        try:
-            reading = advert.decode(
-                advertisement.service_data, address, station.config.bind_key
-            )
-        except DecodeError:
+        service_data, key = advertisement.service_data, station.config.bind_key
+        frame = open_frame(service_data, address, key)
+        if frame is None or frame.reading is None or not is_climate(frame.reading):
             return None
-        # A battery is not enough: many things that are no climate sensor have one.
-        if reading is None or not reading.values.keys() & {"temperature", "humidity"}:
-            return None
+        sealed = open_frame(service_data, address, None)
+        if key is not None and (
+            sealed is None or sealed.state is not SensorState.NEEDS_KEY
+        ):
+            return None  # it is open to everybody, and so not the one that the key is for
+        reading = frame.reading
         before = station.identity
         is_kept = not self._simulate and self._replay is None
         station.config = replace(station.config, address=address)

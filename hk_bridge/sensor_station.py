@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -16,21 +17,29 @@ from hk_bridge.homekit.accessories import SHOWN, Information, SensorAccessory
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.memory import SensorMemory, from_wall_clock, to_wall_clock
 from hk_bridge.model import Advertisement, Quantity, Reading
-from hk_bridge.protocols.products import PRODUCTS, UNKNOWN, Product, product_of
-from hk_bridge.sensor_frames import Frame, open_frame
+from hk_bridge.protocols.products import (
+    ENCRYPTED_TIMEOUT,
+    PLAIN_TIMEOUT,
+    PRODUCTS,
+    UNKNOWN,
+    Product,
+    product_of,
+)
+from hk_bridge.sensor_frames import OpenedFrame, open_frame
 from hk_bridge.sensor_words import advice, in_words
 from hk_bridge.status import SensorStatus
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
 
-#: A product that encrypts, for the time-out of a sensor that has not been heard yet.
-_ENCRYPTED_TIMEOUT: Final = max(product.timeout for product in PRODUCTS.values())
-_PLAIN_TIMEOUT: Final = min(product.timeout for product in PRODUCTS.values())
+#: New values of a quantity that show that a sensor of which nobody knows what it measures
+#: does measure it: a single frame could be anybody's.
+_TIMES: Final = 3
+
 
 _WITHOUT_BATTERY: Final = SHOWN - {"battery"}
 
-_REPLAYED: Final = Frame(
+_REPLAYED: Final = OpenedFrame(
     SensorState.UNREADABLE,
     None,
     "its counter has gone back, as if somebody sent an old frame again. If its battery was "
@@ -60,6 +69,8 @@ class SensorStation:
         self._clock = clock
         self._keep = keep
         self._recognition = Recognition(remembered.kind)
+        self._also = remembered.also
+        self._times: Counter[Quantity] = Counter()
         self.sensor = Sensor(
             self._timeout(),
             config.temperature_offset,
@@ -92,6 +103,11 @@ class SensorStation:
 
     def make_accessory(self, driver: BridgeDriver, aid: int) -> SensorAccessory:
         """The accessory on which this sensor is shown from now on."""
+        self._place(driver, aid)
+        self.show(self._clock())
+        return self.accessory
+
+    def _place(self, driver: BridgeDriver, aid: int) -> None:
         name, product = self.config.name, self.product
         self._shown = self._to_show()
         self.accessory = SensorAccessory(
@@ -107,8 +123,6 @@ class SensorStation:
             quantities=self._shown,
             names=self.config.names,
         )
-        self.show(self._clock())
-        return self.accessory
 
     def heard(self, advertisement: Advertisement) -> None:
         """Take one advert of this sensor."""
@@ -123,7 +137,11 @@ class SensorStation:
             return
         is_copy = advertisement.service_data == self._last_data
         self._last_data = advertisement.service_data
-        is_other = frame.reading is not None and self._recognition.heard(frame.reading)
+        is_other = (
+            frame.reading is not None
+            and not is_copy
+            and self._recognition.heard(frame.reading)
+        )
         if is_other:
             self.sensor.timeout = self._timeout()
         if frame.reading is not None and frame.is_open:
@@ -182,12 +200,17 @@ class SensorStation:
                 quantity: to_wall_clock(measurement, now)
                 for quantity, measurement in self.sensor.measurements.items()
             },
+            self._also,
         )
 
     def _update(self, reading: Reading, at: float) -> bool:
         """Take what a frame says; whether it may count, and is no replay."""
         refused, replays = self.sensor.refused, self.sensor.replays
-        self.sensor.update(reading, at)
+        taken = self.sensor.update(reading, at)
+        for quantity in taken.keys() & SHOWN - self._also:
+            self._times[quantity] += 1
+            if self._times[quantity] >= _TIMES:
+                self._also |= {quantity}
         if self.sensor.refused != refused:
             _complaints.say(
                 (self, "refused"),
@@ -201,14 +224,16 @@ class SensorStation:
         product = self.product
         quantities = product.quantities
         if product.is_open:
-            quantities |= self.sensor.measurements.keys()
+            quantities |= self._also
         return quantities & SHOWN if self.config.battery else quantities & _WITHOUT_BATTERY
 
     def _renew_accessory(self) -> None:
         """Show what is known since, and have controllers read the database anew."""
         driver, aid = self.accessory.driver, self.accessory.aid
-        driver.accessory.replace_accessory(self.make_accessory(driver, aid))
-        driver.config_changed()
+        self._place(driver, aid)
+        # Before it shows anything: who is told of a change looks for it there.
+        driver.accessory.replace_accessory(self.accessory)
+        driver.database_changed()
         self._keep()
 
     def _state(self, now: float, *, is_live: bool) -> SensorState:
@@ -245,5 +270,5 @@ class SensorStation:
         if kind is None or (
             kind.product_id is not None and kind.product_id not in PRODUCTS
         ):
-            return _ENCRYPTED_TIMEOUT if self.config.bind_key else _PLAIN_TIMEOUT
+            return ENCRYPTED_TIMEOUT if self.config.bind_key else PLAIN_TIMEOUT
         return self.product.timeout

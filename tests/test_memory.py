@@ -43,7 +43,9 @@ MEMORY: Final = DeviceMemory(
         ),
         "sensor:silent": SensorMemory(),
         "sensor:bthome": SensorMemory(
-            Kind("bthome", None), {"moisture": Measurement(18.5, 1.0)}
+            Kind("bthome", None),
+            {"moisture": Measurement(18.5, 1.0)},
+            frozenset({"moisture"}),
         ),
     },
     {"lamp::1": Lamp(on=True, brightness=40), "lamp::2": Lamp(on=False, brightness=1)},
@@ -77,6 +79,7 @@ def test_the_file_spells_it_like_this() -> None:
             "sensor:4C:64:A8:D0:AE:65": {
                 "format": "mibeacon",
                 "productId": 426,
+                "also": [],
                 "values": {
                     "temperature": [-12.3, 1700000000.125],
                     "humidity": [0.0, 1700000001.0],
@@ -86,11 +89,13 @@ def test_the_file_spells_it_like_this() -> None:
             "sensor:silent": {
                 "format": None,
                 "productId": None,
+                "also": [],
                 "values": {},
             },
             "sensor:bthome": {
                 "format": "bthome",
                 "productId": None,
+                "also": ["moisture"],
                 "values": {"moisture": [18.5, 1.0]},
             },
         },
@@ -117,6 +122,7 @@ memories = st.builds(
             | st.builds(Kind, st.just("mibeacon"), st.integers(0, 0xFFFF))
             | st.builds(Kind, st.sampled_from(["pvvx", "bthome"]), st.none()),
             st.dictionaries(quantity, measurement),
+            st.frozensets(quantity),
         ),
     ),
     st.dictionaries(st.text(), st.builds(Lamp, st.booleans(), st.integers(1, 100))),
@@ -297,6 +303,7 @@ likely = st.fixed_dictionaries(
                 {
                     "format": document,
                     "productId": document,
+                    "also": document,
                     "values": st.dictionaries(quantity, st.lists(document) | document),
                 }
             ),
@@ -399,3 +406,22 @@ def test_a_file_of_an_earlier_version_is_understood() -> None:
     measured = {"temperature": Measurement(-12.3, 1700000000.125)}
     assert kept(426) == SensorMemory(Kind("mibeacon", 426), measured)
     assert kept(None) == SensorMemory(None, measured)
+
+
+def test_what_is_damaged_of_one_sensor_takes_no_other_with_it() -> None:
+    good = {"format": "mibeacon", "productId": 0x0098, "values": {}}
+    damaged: list[Any] = [
+        None,
+        [],
+        {"productId": 1},
+        {**good, "productId": -1},
+        {**good, "productId": 0x10000},
+        {**good, "productId": "x"},
+        {**good, "values": {"temperature": ["warm", 1]}},
+        {**good, "values": {"temperature": []}},
+        {**good, "also": 5},
+    ]
+    sensors = {str(number): each for number, each in enumerate(damaged)} | {"good": good}
+    data = {"format": 1, "sensors": sensors, "lamps": {}}
+    found = DeviceMemory.from_json(data).sensors
+    assert found == {"good": SensorMemory(Kind("mibeacon", 0x0098))}

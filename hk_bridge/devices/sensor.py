@@ -95,19 +95,20 @@ class Sensor:
         round. A late copy does nothing, and a replay is counted. A value that cannot be is
         counted and dropped, and a jump is held back; see `SpikeFilter`.
         """
-        self.settle(at)
+        released = self.settle(at)
         frame = self._order.judge(reading, at, self.timeout)
         if frame is Frame.NEW:
-            return self._take(reading, at)
+            return {**released, **self._take(reading, at)}
         if frame is Frame.REPEATED:
             self._refresh(reading.values, at)
         self.replays += frame is Frame.REPLAYED
-        return {}
+        return released
 
-    def settle(self, now: float) -> None:
-        """Let count what has been held back for long enough."""
-        if self._spikes is not None:
-            self._last.update(self._spikes.release(now))
+    def settle(self, now: float) -> Mapping[Quantity, float]:
+        """Let count what has been held back for long enough; returns that."""
+        released = {} if self._spikes is None else self._spikes.release(now)
+        self._last.update(released)
+        return {quantity: measurement.value for quantity, measurement in released.items()}
 
     def view(self, now: float) -> SensorView:
         """What may be shown now."""

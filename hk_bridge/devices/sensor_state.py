@@ -41,9 +41,11 @@ class SensorCondition:
         """Take note of a frame.
 
         `what` is `DECODING` where it has values, `IDLE` where it has none, or why it has
-        not been opened. A copy of the last frame shows nothing that that one has not.
+        not been opened. A copy of the last frame shows nothing that that one has not, and
+        damage is no sign of life.
         """
-        self._heard = at
+        if what is not SensorState.UNREADABLE or self._said in {*_UNDECIDED, what}:
+            self._heard = at
         if what is SensorState.IDLE:
             if self._said is SensorState.NEVER_HEARD:
                 self._said = what
@@ -52,7 +54,7 @@ class SensorCondition:
         elif not is_copy:
             self._against += 1
             if self._against >= _PATIENCE:
-                self._said, self._against = what, 0
+                self._said, self._against, self._heard = what, 0, at
 
     def state(self, now: float, timeout: float, *, values_are_old: bool) -> SensorState:
         """How it is now.

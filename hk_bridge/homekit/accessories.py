@@ -258,7 +258,8 @@ def _fitting(shown: _Shown, value: float | None) -> float | None:
     if shown.bounds is not None:
         low, high = shown.bounds
         value = min(max(value, low), high)
-    return value if shown.digits is None else round(value, shown.digits)
+    # Adding 0 makes of -0.0 what it is.
+    return value if shown.digits is None else round(value, shown.digits) + 0
 
 
 def _show(characteristic: Characteristic, value: float | None) -> None:

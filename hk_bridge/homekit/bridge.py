@@ -36,6 +36,9 @@ ClientAddress = tuple[str, int]
 #: mDNS goodbyes are a courtesy; shutting down does not wait longer for them.
 _GOODBYE_SECONDS: Final = 1.0
 
+#: Many sensors may be heard for the first time in one moment.
+_CHANGES_SECONDS: Final = 1.0
+
 
 class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no types
     """Ties one bridge to its identity in the store, to the network and to mDNS.
@@ -58,6 +61,8 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         self._announced: BridgeServiceInfo | None = None
         self._is_outdated = False
         self._updating: asyncio.Task[None] | None = None
+        self._changing: asyncio.TimerHandle | None = None
+        self._has_changed_again = False
         identity = self.identity
         self.failed_attempts = identity.failed_attempts
         self.turn = SetupTurn(identity.setup_code)
@@ -213,6 +218,27 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         if self.state.set_accessories_hash(self.accessories_hash):
             self.async_persist()
 
+    def database_changed(self) -> None:
+        """Have controllers read the accessories anew, once in a second at most.
+
+        The base would do so each time, and once more at the next start.
+        """
+        if self._changing is not None:
+            self._has_changed_again = True
+            return
+        self._changing = self.loop.call_later(_CHANGES_SECONDS, self._end_changing)
+        # The hash leaves out values, such as the model, for which the number counts too.
+        if not self.state.set_accessories_hash(self.accessories_hash):
+            self.state.increment_config_version()
+        self.async_persist()
+        self.async_update_advertisement()
+
+    def _end_changing(self) -> None:
+        self._changing = None
+        if self._has_changed_again:
+            self._has_changed_again = False
+            self.database_changed()
+
     async def announce(self) -> None:
         """Tell the network by mDNS."""
         announced = BridgeServiceInfo(self.accessory, self.state)
@@ -260,6 +286,9 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         self.is_listening = False
         self.aio_stop_event.set()
         self.http_server.async_stop()
+        if self._changing is not None:
+            # What it would have told, the next start finds out.
+            self._changing.cancel()
         self._stop_updating()
         if self._announced is not None:
             with contextlib.suppress(TimeoutError, OSError):

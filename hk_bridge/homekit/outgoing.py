@@ -110,8 +110,8 @@ class OutgoingProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python ha
     def queue_event(self, data: dict[str, Any], immediate: bool) -> None:  # noqa: FBT001 # HAP-python's
         """Tell of a change when it is due; the base holds each back half a second."""
         aid, iid = data["aid"], data["iid"]
-        characteristic = self.accessory_driver.accessory.get_characteristic(aid, iid)
-        urgent = immediate or characteristic.display_name in URGENT
+        found = self.accessory_driver.accessory.get_characteristic(aid, iid)
+        urgent = immediate or (found is not None and found.display_name in URGENT)
         due = self._events.put((aid, iid), urgent=urgent, now=self.loop.time())
         if self._event_timer is None or due < self._event_timer.when():
             if self._event_timer is not None:

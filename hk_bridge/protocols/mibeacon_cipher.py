@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from hk_bridge.errors import BindKeyError, DecodeError
@@ -66,7 +65,7 @@ def encrypt(head: bytes, objects: bytes, counter: bytes, mac: bytes, key: bytes)
 
 
 def _legacy(head: bytes, counter: bytes, mac: bytes, key: bytes, data: bytes) -> bytes:
-    """Versions 2 and 3: CCM without a tag is its counter mode, the same both ways."""
-    first_block = b"\x01" + head + counter + mac[:0:-1] + b"\x00\x01"
-    algorithm = algorithms.AES128(key[:6] + _LEGACY_KEY_INFIX + key[6:])
-    return Cipher(algorithm, modes.CTR(first_block)).encryptor().update(data)
+    """Versions 2 and 3: without its tag, CCM does the same both ways."""
+    cipher = AESCCM(key[:6] + _LEGACY_KEY_INFIX + key[6:], tag_length=TAG_LENGTH)
+    nonce = head + counter + mac[:0:-1]
+    return cipher.encrypt(nonce, data, None)[:-TAG_LENGTH]

@@ -18,11 +18,18 @@ _PLANT: Final[frozenset[Quantity]] = _POT | {"temperature", "illuminance"}
 
 #: Minutes of silence after which a value is no longer live. A plain sensor speaks every
 #: few seconds; an encrypted one every 10 to 60 minutes when nothing changes.
-_PLAIN_TIMEOUT: Final = 15
-_ENCRYPTED_TIMEOUT: Final = 120
+_PLAIN_MINUTES: Final = 15
+_ENCRYPTED_MINUTES: Final = 120
 
 #: Many who speak BTHome do so every few seconds, others only when something changes.
-_BTHOME_TIMEOUT: Final = 60
+_BTHOME_MINUTES: Final = 60
+
+_MINUTE: Final = 60.0
+
+#: The same in seconds, of a sensor of which nothing more is known than whether it has a
+#: bind key.
+PLAIN_TIMEOUT: Final = _MINUTE * _PLAIN_MINUTES
+ENCRYPTED_TIMEOUT: Final = _MINUTE * _ENCRYPTED_MINUTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +44,17 @@ class Product:
     manufacturer: str
     quantities: frozenset[Quantity] = _CLIMATE
     encrypted: bool = False
-    minutes: int = _PLAIN_TIMEOUT
+    minutes: int = _PLAIN_MINUTES
     is_open: bool = False
 
     @property
     def timeout(self) -> float:
         """Seconds of silence after which its values are too old to be shown."""
-        return 60.0 * self.minutes
+        return _MINUTE * self.minutes
 
 
 def _encrypting(name: str, manufacturer: str) -> Product:
-    return Product(name, manufacturer, encrypted=True, minutes=_ENCRYPTED_TIMEOUT)
+    return Product(name, manufacturer, encrypted=True, minutes=_ENCRYPTED_MINUTES)
 
 
 PRODUCTS: Final[Mapping[int, Product]] = {
@@ -82,7 +89,7 @@ PRODUCTS: Final[Mapping[int, Product]] = {
 _FORMATS: Final[Mapping[str, Product]] = {
     "atc1441": Product("ATC1441 thermometer", "Xiaomi"),
     "pvvx": Product("pvvx thermometer", "Xiaomi"),
-    "bthome": Product("BTHome sensor", "BTHome", minutes=_BTHOME_TIMEOUT, is_open=True),
+    "bthome": Product("BTHome sensor", "BTHome", minutes=_BTHOME_MINUTES, is_open=True),
 }
 
 #: What a sensor is until its first frame says more.

@@ -148,6 +148,34 @@ def test_an_encryption_counter_must_grow_or_begin_anew(
         assert judged((0, first), (at, second)) == [NEW, what]
 
 
+def test_a_sealed_frame_counts_once_whatever_its_packet_id() -> None:
+    # A packet id may stand still; somebody may send the same frame for hours.
+    first, second = (frame(7, "bthome", each) for each in (1000, 1001))
+    story = [(0.0, first), (1.0, second), *((600.0 * n, second) for n in range(1, 100))]
+    assert judged(*story) == [NEW, NEW, *[STALE] * 99]
+
+
+def test_a_sealed_frame_that_comes_late_is_no_replay() -> None:
+    frames = [frame(None, "bthome", each) for each in (1000, 1001, 1002)]
+    story = (
+        (0, frames[0]),
+        (1, frames[1]),
+        (2, frames[2]),
+        (2.5, frames[0]),
+        (9, frames[0]),
+    )
+    assert judged(*story) == [NEW, NEW, NEW, STALE, REPLAYED]
+
+
+def test_an_equal_counter_with_other_values_is_new_after_four_seconds() -> None:
+    frames = [
+        frame(7, form, temperature=t) for form in ("mibeacon", "bthome") for t in (1, 2)
+    ]
+    for first, second in (frames[:2], frames[2:]):
+        assert judged((0, first), (3.9, second)) == [NEW, STALE]
+        assert judged((0, first), (4.0, second)) == [NEW, NEW]
+
+
 def test_a_replay_does_not_move_the_counter() -> None:
     order = FrameOrder()
     said = [

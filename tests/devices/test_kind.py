@@ -34,8 +34,23 @@ def test_a_change_is_told_once() -> None:
 
 def test_a_product_id_is_not_lost_so_soon() -> None:
     # As when a sensor has another firmware since.
-    assert after(SQUARE, *[BTHOME] * 99) == SQUARE
-    assert after(SQUARE, *[BTHOME] * 100) == BTHOME
+    assert after(*[BTHOME] * 99, known=SQUARE) == SQUARE
+    assert after(*[BTHOME] * 100, known=SQUARE) == BTHOME
+
+
+def test_what_has_hardly_been_heard_itself_is_corrected_soon() -> None:
+    # The first frame of all may have been somebody else's.
+    assert after(ROUND, SQUARE) == ROUND
+    assert after(ROUND, SQUARE, SQUARE) == SQUARE
+    assert after(*[ROUND] * 4, *[SQUARE] * 4) == ROUND
+    assert after(*[ROUND] * 4, *[SQUARE] * 5) == SQUARE
+
+
+def test_each_change_makes_the_next_one_harder() -> None:
+    recognition, kinds, changes = Recognition(ROUND), [SQUARE, ROUND], 0
+    for number in range(2000):
+        changes += recognition.heard(frame(kinds[number // 20 % 2]))
+    assert changes == 2
 
 
 def test_what_was_known_before_a_restart_stays() -> None:
@@ -64,4 +79,4 @@ def test_who_speaks_in_several_formats_by_turns_stays_what_it_was_first() -> Non
     assert after(*[SQUARE, PVVX, BTHOME] * 100) == SQUARE
     assert after(*[PVVX, SQUARE] * 100) == PVVX
     # Where the one with the id is often missed.
-    assert after(SQUARE, *[*[PVVX] * 50, SQUARE] * 10) == SQUARE
+    assert after(*[*[PVVX] * 50, SQUARE] * 10, known=SQUARE) == SQUARE

@@ -269,27 +269,18 @@ def test_a_counter_that_comes_round_after_the_time_out_is_new() -> None:
     assert sensor.view(900.0).temperature == 25.0
 
 
-def test_a_counter_that_comes_round_before_the_time_out_is_a_copy() -> None:
+def test_a_counter_that_stands_still_keeps_no_old_value() -> None:
     sensor = sensor_after(
-        (0.0, heard(7, temperature=20.4)), (899.0, heard(7, temperature=25.0))
+        *[(60.0 * number, heard(7, temperature=20.0 + number)) for number in range(10)]
     )
-    assert sensor.view(899.0).temperature == 20.4
+    assert sensor.measurements == {"temperature": Measurement(29.0, 540.0)}
 
 
-def test_copies_keep_the_memory_of_their_counter_alive() -> None:
+def test_a_copy_that_says_something_else_makes_nothing_fresh() -> None:
     sensor = sensor_after(
-        (0.0, heard(7, temperature=20.4)),
-        (600.0, heard(7, temperature=20.4)),
-        (1200.0, heard(7, temperature=25.0)),
+        (0.0, heard(7, temperature=20.4)), (3.9, heard(7, temperature=25.0))
     )
-    assert sensor.view(1200.0).temperature == 20.4
-
-
-def test_without_a_time_out_a_counter_never_comes_round() -> None:
-    sensor = sensor_after(
-        (0.0, heard(7, temperature=20.4)), (1e9, heard(7, temperature=25.0)), timeout=NEVER
-    )
-    assert sensor.view(1e9).temperature == 20.4
+    assert sensor.measurements == {"temperature": Measurement(20.4, 0.0)}
 
 
 # Values that cannot be ---------------------------------------------------------------
@@ -470,6 +461,14 @@ def test_a_jump_that_nobody_refutes_is_shown_after_a_minute() -> None:
     sensor.settle(70.0)
     assert sensor.view(70.0).temperature == 60.0
     assert sensor.measurements == {"temperature": Measurement(60.0, 10.0)}
+
+
+def test_a_jump_that_counts_after_a_minute_is_told_with_the_next_frame() -> None:
+    sensor = Sensor(TIMEOUT)
+    sensor.update(heard(1, temperature=20.4), 0.0)
+    assert sensor.update(heard(2, temperature=60.0), 10.0) == {}
+    assert sensor.update(heard(3, battery=93), 80.0) == {"temperature": 60.0, "battery": 93}
+    assert sensor.settle(1000.0) == {}
 
 
 def test_copies_of_a_held_frame_neither_confirm_it_nor_refresh_the_old_value() -> None:
