@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,9 @@ from hk_bridge.config import Config, json_schema, parse
 from hk_bridge.config.lines import Path, Positions, printable_key
 from hk_bridge.config.names import can_be_a_name, is_welcome, suggestion
 from hk_bridge.errors import ConfigError
+
+# It calls the same lines thousands of times: counting them would take longer than they do.
+pytestmark = pytest.mark.no_cover
 
 SAMPLE = (FilePath(__file__).parents[2] / "accessories.json").read_text(encoding="utf-8")
 SCHEMA: dict[str, Any] = json_schema()
