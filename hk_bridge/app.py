@@ -20,7 +20,7 @@ from hk_bridge.homekit.network import Network
 from hk_bridge.homekit.store import Identity, StateLock, Store
 from hk_bridge.identities import settle, with_adopted_address
 from hk_bridge.lamp_station import LampStation
-from hk_bridge.links.replay import ReplayedRadio
+from hk_bridge.links.replay import ReplayClock, ReplayedRadio
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard
 from hk_bridge.memory import DeviceMemory, Memory
@@ -101,6 +101,8 @@ class App:
     def __init__(self, config: Config, options: Options) -> None:
         self._options = options
         self._started = time.monotonic()
+        # The time of the sensors, which runs as fast as a capture is replayed.
+        self._clock = ReplayClock(options.speed)
         self._store = Store.open(options.state_directory)
         for notice in self._store.notices:
             _LOG.warning("%s", notice)
@@ -209,23 +211,17 @@ class App:
 
     def _replay(self) -> MakeReplay | None:
         """What plays the capture that was asked for; None where none was."""
-        path, speed = self._options.replay, self._options.speed
+        path = self._options.replay
         if path is None:
             return None
-        return lambda wanted, heard: ReplayedRadio(
-            path, wanted, heard, speed=speed, clock=self._clock
-        )
-
-    def _clock(self) -> float:
-        """The time of the sensors, which runs as fast as a capture is replayed."""
-        return self._started + (time.monotonic() - self._started) * self._options.speed
+        return lambda wanted, heard: ReplayedRadio(path, wanted, heard, self._clock)
 
     # -- while it runs ----------------------------------------------------------------
 
     async def _age(self) -> None:
         """Hide what has become too old."""
         while True:
-            await asyncio.sleep(_TICK_SECONDS / max(self._options.speed, 1.0))
+            await asyncio.sleep(_TICK_SECONDS / max(self._clock.speed, 1.0))
             now = self._clock()
             for sensor in self._sensors:
                 if sensor.expires <= now:

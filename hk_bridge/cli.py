@@ -6,13 +6,12 @@ use. The commands import what they need when they run, so that each starts quick
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 import logging
+import math
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -29,6 +28,7 @@ from hk_bridge.cli_options import (
     simulate_option,
     state_option,
 )
+from hk_bridge.cli_pairing import pairing
 from hk_bridge.cli_read import read
 from hk_bridge.cli_scan import scan
 from hk_bridge.cli_status import status
@@ -80,9 +80,19 @@ def cli() -> None:
 
 
 cli.add_command(decode)
+cli.add_command(pairing)
 cli.add_command(read)
 cli.add_command(scan)
 cli.add_command(status)
+
+
+def _speed(
+    context: click.Context, param: click.Parameter, value: float | None
+) -> float | None:
+    """A number, which no comparison makes sure of."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("it is no number", context, param)
+    return value
 
 
 @cli.command()
@@ -112,6 +122,7 @@ cli.add_command(status)
 @click.option(
     "--speed",
     type=click.FloatRange(0, 1000, min_open=True),
+    callback=_speed,
     metavar="X",
     help="Play it so many times as fast as it was recorded. Default: 1",
 )
@@ -198,110 +209,3 @@ def schema() -> None:
     from hk_bridge import config  # noqa: PLC0415 # see the module's docstring
 
     click.echo(json.dumps(config.json_schema(), indent=2, ensure_ascii=False))
-
-
-@cli.group()
-def pairing() -> None:
-    """Show or forget the pairing with Apple Home.
-
-    \b
-    Examples:
-      hk-bridge pairing show
-      hk-bridge pairing reset --yes
-    """
-
-
-@pairing.command()
-@config_option
-@state_option
-@simulate_option
-@fails_clearly
-def show(config_path: Path | None, state_dir: Path | None, simulate: bool) -> None:  # noqa: FBT001 # click passes by name
-    """Show setup code, setup payload, QR code, and who is paired.
-
-    \b
-    Examples:
-      hk-bridge pairing show
-      hk-bridge pairing show --simulate
-    """
-    from hk_bridge.homekit.store import StateLock, Store  # noqa: PLC0415 # see the module's docstring
-
-    directory = terminal.state_directory(state_dir, simulate=simulate)
-    if not Store.exists(directory):
-        with StateLock(directory):
-            Store.open(directory)
-    store = Store.open(directory)
-    for notice in store.notices:
-        click.echo(f"hk-bridge: {notice}", err=True)
-    identity = store.bridge()
-    pin = _configured_pin(config_path)
-    terminal.show_setup(replace(identity, setup_code=pin) if pin else identity)
-    if not identity.pairings:
-        click.echo("Not paired.")
-    for controller in identity.pairings:
-        rank = "admin" if controller.admin else "user"
-        click.echo(f"Paired with {controller.controller_id.decode()} ({rank})")
-
-
-@pairing.command()
-@state_option
-@simulate_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@fails_clearly
-def reset(state_dir: Path | None, simulate: bool, yes: bool) -> None:  # noqa: FBT001 # click passes by name
-    """Forget all controllers; the bridge must be paired anew.
-
-    Setup code, QR code and accessories stay. Remove the bridge in the Home app too. A
-    bridge that runs goes on: its lamps and sensors notice nothing.
-
-    \b
-    Examples:
-      hk-bridge pairing reset
-      hk-bridge pairing reset --simulate --yes
-    """
-    from hk_bridge.homekit.store import StateLock, Store  # noqa: PLC0415 # see the module's docstring
-    from hk_bridge.web import client  # noqa: PLC0415 # see the module's docstring
-
-    directory = terminal.state_directory(state_dir, simulate=simulate)
-    # Of a directory that belongs to another user, only this tells that it does.
-    if client.runs(directory):
-        answer = asyncio.run(client.ask(directory, "GET", "/status"))
-        if not yes:
-            _confirm_reset(len(answer["bridge"]["controllers"]))
-        asyncio.run(client.ask(directory, "POST", "/pairing/reset"))
-    elif not Store.exists(directory):
-        click.echo(f"Nothing to forget: {directory} holds no pairing.")
-        return
-    else:
-        with StateLock(directory):
-            store = Store.open(directory)
-            if not yes:
-                _confirm_reset(len(store.bridge().pairings))
-            store.put(store.bridge().without_pairings())
-    click.echo("Forgotten. Remove the bridge in the Home app, then add it again.")
-
-
-def _confirm_reset(controllers: int) -> None:
-    click.confirm(
-        f"Forget all paired controllers ({controllers or 'none'})? Home loses rooms and "
-        "automations",
-        abort=True,
-    )
-
-
-def _configured_pin(config_path: Path | None) -> str | None:
-    """The setup code that the configuration gives, where there is one that can be read."""
-    from hk_bridge import config  # noqa: PLC0415 # see the module's docstring
-
-    path = config_path or Path(DEFAULT_CONFIG)
-    if config_path is None and not path.exists():
-        return None
-    try:
-        return config.load(path).bridge.pin
-    except ConfigError as error:
-        click.echo(
-            f"hk-bridge: {error.file} has problems (see: hk-bridge check), so a bridge.pin "
-            "in it does not count here",
-            err=True,
-        )
-        return None

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sys
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from hk_bridge.cli_options import PathParameter, counted, fails_clearly
+from hk_bridge.cli_decode_progress import Progress
+from hk_bridge.cli_options import AddressParameter, PathParameter, counted, fails_clearly
 from hk_bridge.errors import DecodeError
 
 if TYPE_CHECKING:
-    from rich.live import Live
-
     from hk_bridge.decoding import Decoded, Keys
     from hk_bridge.protocols.hci import Heard
 
 _DEFAULT_UUID: Final = "FE95"
 _STDIN: Final = "-"
 _CHUNK: Final = 1 << 16
-_INTERRUPTED: Final = 130
-
-#: Seconds after which progress is shown, and between two looks at it.
-_PATIENCE: Final = 2.0
-_REDRAW: Final = 0.2
+#: Beside the number of the signal, the exit code of what one has ended.
+_BY_SIGNAL: Final = 128
 
 
 @click.command()
@@ -44,6 +41,7 @@ _REDRAW: Final = 0.2
 )
 @click.option(
     "--address",
+    type=AddressParameter(),
     metavar="MAC",
     help="Of the sensor: of a payload that has none, or the only one to show of a capture.",
 )
@@ -90,25 +88,50 @@ def decode(
     try:
         number = None if uuid is None else decoding.parse_uuid(uuid)
         keys = decoding.Keys(_keys_of(config_path), decoding.parse_bind_key(bindkey))
-        sensor = decoding.parse_advertiser(address)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if "" in sources:
+        text = "a PAYLOAD or FILE is empty. Is a variable of the shell unset?"
+        raise click.UsageError(text, ctx=context)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    run = _Run(as_json, number, sensor, keys)
+    run = _Run(as_json, number, address, keys)
     try:
-        if sources:
-            for source in sources:
-                run.take(source)
-        elif not run.take_stdin():
-            raise click.UsageError("Missing argument 'PAYLOAD, FILE or -'.", ctx=context)
+        with _terminable():
+            if sources:
+                for source in sources:
+                    run.take(source)
+            elif not run.take_stdin():
+                text = "Missing argument 'PAYLOAD, FILE or -'."
+                raise click.UsageError(text, ctx=context)
+    except _Terminated:
+        run.conclude()
+        sys.exit(_BY_SIGNAL + signal.SIGTERM)
     except KeyboardInterrupt:
         # Behind the ^C that terminals show.
         click.echo(err=True)
         run.conclude()
-        sys.exit(_INTERRUPTED)
+        sys.exit(_BY_SIGNAL + signal.SIGINT)
     run.conclude()
     sys.exit(run.failed)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends it as Ctrl-C does."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Where SIGTERM leaves the terminal as it was, and nothing unsaid."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _keys_of(config_path: Path | None) -> dict[str, bytes]:
@@ -190,14 +213,21 @@ class _Run:
         key = self.keys.of(self.address)
         decoded = decoding.decode(payload, uuid, self.address, key)
         self.failed |= decoded.has_error
-        click.echo(self._line(decoded))
+        if decoded.is_payload or self.as_json:
+            click.echo(self._line(decoded))
+        else:
+            click.echo(
+                f"hk-bridge: {decoded.values['error']}. What can be given: hk-bridge "
+                "decode --help",
+                err=True,
+            )
 
     def _take_capture(self, name: str, chunks: Iterable[bytes], size: int | None) -> None:
         from hk_bridge.protocols.captures import Capture  # noqa: PLC0415 # needed here alone
 
         self.captures += 1
         capture = Capture()
-        progress = _Progress(name, size)
+        progress = Progress(name, size)
         try:
             for chunk in chunks:
                 self._show(capture.feed(chunk), progress)
@@ -210,7 +240,7 @@ class _Run:
         finally:
             progress.hide()
 
-    def _show(self, adverts: Iterable[Heard], progress: _Progress) -> None:
+    def _show(self, adverts: Iterable[Heard], progress: Progress) -> None:
         """Print those that say something, all at once: also when one of them ends it."""
         lines: list[str] = []
         try:
@@ -241,52 +271,3 @@ class _Run:
 
 def _stdin() -> Iterator[bytes]:
     return _chunks(sys.stdin.buffer) if sys.stdin else iter(())
-
-
-class _Progress:
-    """How far a file has been read, on stderr, where somebody may wait for it.
-
-    It must be hidden before anything else is printed, and comes back by itself.
-    """
-
-    def __init__(self, name: str, size: int | None) -> None:
-        self._name = name
-        self._size = size
-        self._done = 0
-        self._next = time.monotonic() + _PATIENCE
-        self._live: Live | None = None
-
-    def tell(self, more: int) -> None:
-        """Note that `more` bytes have been read."""
-        self._done += more
-        if self._size and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _REDRAW
-            self._draw(self._size)
-
-    def hide(self) -> None:
-        """Take it away."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    def _draw(self, size: int) -> None:
-        from rich.console import Console  # noqa: PLC0415 # slow, and rarely needed
-        from rich.live import Live  # noqa: PLC0415 # slow, and rarely needed
-        from rich.progress_bar import ProgressBar  # noqa: PLC0415 # slow, and rarely needed
-        from rich.table import Table  # noqa: PLC0415 # slow, and rarely needed
-        from rich.text import Text  # noqa: PLC0415 # slow, and rarely needed
-
-        from hk_bridge import status_view  # noqa: PLC0415 # slow, and rarely needed
-
-        console = Console(stderr=True, highlight=False)
-        if not status_view.can_redraw(console):
-            return
-        if self._live is None:
-            self._live = Live(
-                console=console, auto_refresh=False, transient=True, redirect_stdout=False
-            )
-            self._live.start()
-        row = Table.grid(padding=(0, 2, 0, 0))
-        bar = ProgressBar(total=size, completed=self._done, width=20)
-        row.add_row(bar, f"{self._done / size:.0%} of", Text(self._name))
-        self._live.update(row, refresh=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from hk_bridge.errors import ConfigError, HkBridgeError
+from hk_bridge.model import parse_address
 
 DEFAULT_CONFIG: Final = "accessories.json"
 
@@ -50,6 +51,24 @@ class PathParameter(click.Path):
         if value == "":
             self.fail("the path is empty", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class AddressParameter(click.ParamType):  # type: ignore[type-arg] # old click has none
+    """A Bluetooth address in any spelling, as stacks spell it."""
+
+    name = "address"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 # click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """Refuse what is none."""
+        address = parse_address(value)
+        if address is None:
+            self.fail(f'"{value}" is no address such as 4c:64:a8:d0:ae:65', param, ctx)
+        return address
 
 
 config_option = click.option(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from hk_bridge.errors import DecodeError
-from hk_bridge.model import Quantity, Reading, parse_address
+from hk_bridge.model import Quantity, Reading
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.hci import Heard
 from hk_bridge.protocols.products import product_of
@@ -43,11 +43,13 @@ class Decoded:
     """What is in one payload or advert.
 
     `values` is the JSON object; in it, ``error`` says why something cannot be told. In
-    words there are also the ids of objects that are `unknown`.
+    words there are also the ids of objects that are `unknown`. Of what is not even hex it
+    is no `is_payload`.
     """
 
     values: Mapping[str, Any]
     unknown: tuple[int, ...] = ()
+    is_payload: bool = True
 
     @property
     def has_error(self) -> bool:
@@ -75,14 +77,6 @@ def parse_uuid(text: str) -> int:
     return int(match[1] or match[2], 16)
 
 
-def parse_advertiser(text: str | None) -> str | None:
-    """An address as the stack spells it. Raises ValueError."""
-    address = parse_address(text) if text else None
-    if text is not None and address is None:
-        raise ValueError(f'"{text}" is no address such as 4c:64:a8:d0:ae:65')
-    return address
-
-
 def parse_bind_key(text: str | None) -> bytes | None:
     """A bind key of 12 or 16 bytes. Raises ValueError, which does not show it."""
     if text is None:
@@ -106,13 +100,12 @@ def decode(
             raise ValueError
         data = bytes.fromhex(digits)
     except ValueError:
-        return Decoded(
-            {"error": f"neither hex digits nor the name of a file: {payload[:40]!r}"}
-        )
+        error = f"neither hex digits nor the name of a file: {payload[:40]!r}"
+        return Decoded({"error": error}, is_payload=False)
     try:
         reading = advert.decode_payload(uuid, data, advertiser, bind_key)
-    except DecodeError as error:
-        return Decoded({"error": str(error)})
+    except DecodeError as problem:
+        return Decoded({"error": str(problem)})
     return _decoded({"address": advertiser or reading.address}, reading)
 
 

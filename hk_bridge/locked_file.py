@@ -15,7 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-_MODE: Final = "ab"  # makes it, and leaves what is in it
+#: Makes it, and leaves what is in it.
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT
+_MODE: Final = 0o666
 
 
 class LockedFile:
@@ -23,7 +25,7 @@ class LockedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open(_MODE, buffering=0)
+        self._file = os.fdopen(os.open(path, _FLAGS, _MODE), "wb", buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -39,8 +41,9 @@ class LockedFile:
     def replace(self, text: str, on_wait: Callable[[], None]) -> None:
         """Put `text` in the place of all that is in it, once nobody else has locked it.
 
-        `on_wait` is called where somebody has. Raises OSError, after which nothing is in
-        it, and KeyboardInterrupt where Ctrl-C or SIGTERM ends the wait.
+        `on_wait` is called where somebody has. Raises OSError, after which it is as it was
+        where nothing could be written, and else empty. Raises KeyboardInterrupt where
+        Ctrl-C or SIGTERM ends the wait.
         """
         self._lock(on_wait)
         try:
@@ -63,11 +66,15 @@ class LockedFile:
         # A terminal or a pipe has nothing that could be replaced.
         is_regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         if is_regular:
-            self._file.truncate(0)
+            self._file.seek(0)
+        written = 0
         try:
-            while data:
-                data = data[self._file.write(data) :]
-        except OSError:
+            # Over the old content: where it fits in, a full disk has room for it.
+            while written < len(data):
+                written += self._file.write(data[written:])
             if is_regular:
+                self._file.truncate()
+        except OSError:
+            if is_regular and written:
                 self._file.truncate(0)
             raise

@@ -12,11 +12,10 @@ from hk_bridge.devices.samples import AVERAGED, Samples
 from hk_bridge.devices.sensor import NEVER, Sensor
 from hk_bridge.devices.sensor_state import SensorCondition, SensorState
 from hk_bridge.model import PLAUSIBLE, Advertisement, Quantity
+from hk_bridge.protocols.hci import SERVICE_DATA_16
 from hk_bridge.protocols.products import UNKNOWN, Product, product_of
 from hk_bridge.sensor_frames import open_frame
 from hk_bridge.sensor_words import advice
-
-_SERVICE_DATA_16: Final = 0x16
 
 #: Quantity, letter and form of each line, and the unit that is shown on the way.
 _LINES: Final[tuple[tuple[Quantity, str, str, str], ...]] = (
@@ -78,7 +77,8 @@ class SampledSensor:
         self._problem = frame.problem or self._problem
         if frame.reading is None:
             return
-        if self._recognition.heard(frame.reading):
+        # What it is can only be learnt from frames that say something new.
+        if not is_copy and self._recognition.heard(frame.reading):
             self._sensor.timeout = self.product.timeout
         if frame.is_open:
             self.samples.add(self._sensor.update(frame.reading, at), at)
@@ -149,7 +149,7 @@ class SampledSensor:
 def in_hex(advertisement: Advertisement) -> list[str]:
     """The AD structure of each service data: length, type, UUID and data as it was sent."""
     return [
-        f"{advertisement.address} - {len(data) + 3:02X} {_SERVICE_DATA_16:02X} "
+        f"{advertisement.address} - {len(data) + 3:02X} {SERVICE_DATA_16:02X} "
         + (uuid.to_bytes(2, "little") + data).hex(" ").upper()
         for uuid, data in advertisement.service_data.items()
     ]

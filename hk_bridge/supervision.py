@@ -46,9 +46,10 @@ class Supervisor:
     """Runs one link for ever, anew after each failure, ever more patiently up to 15 s.
 
     `on_up` is called each time that the link works. `state` is what it reported last, and
-    `since` when that was (monotonic). The same failure again and again is one line in the
-    log. What comes and goes all the time is said once, and then when it has settled; and
-    of what is wrong while something else is mended only what stays so.
+    `since` when that began (monotonic), where what is passing begins nothing. The same
+    failure again and again is one line in the log. What comes and goes all the time is
+    said once, and then when it has settled; and of what is wrong while something else is
+    mended only what stays so.
     """
 
     def __init__(self, link: Link, on_up: Callable[[], None] | None = None) -> None:
@@ -88,7 +89,9 @@ class Supervisor:
     def _report(self, state: LinkState) -> None:
         if state != self.state:
             self._say(state)
-            self.state, self.since = state, time.monotonic()
+            if not state.is_passing or state.is_up != self.state.is_up:
+                self.since = time.monotonic()
+            self.state = state
         if state.is_up and self._on_up is not None:
             self._on_up()
 

@@ -18,7 +18,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hk_bridge.cli import cli
 from tests.fakes.ports import free_port
 
 SAMPLE = Path(__file__).parent.parent / "accessories.json"
@@ -211,6 +213,13 @@ def test_a_wrong_option_is_wrong_use(house: Path) -> None:
     assert call(house, "decode").returncode == 2
     assert call(house, "decode", "--uuid", "xyz", "00").returncode == 2
     assert call(house, "decode", "--bindkey", "ab", "00").returncode == 2
+
+
+@pytest.mark.parametrize("speed", ["nan", "-nan", "inf", "-inf", "0", "-1", "1001", "x"])
+def test_a_speed_is_a_number_up_to_a_thousand(speed: str) -> None:
+    result = CliRunner().invoke(cli, ["run", "--replay", "gone", "--speed", speed])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Invalid value for '--speed'" in result.stderr
 
 
 # -- where the state is ---------------------------------------------------------------

@@ -100,10 +100,14 @@ def test_it_prints_an_object_per_payload_and_fails_if_one_did(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["capture.gone", "x" * 5000, "50 2g"])
 def test_what_is_neither_hex_nor_a_file_is_told_both(name: str) -> None:
     result = decode(name)
-    assert result.exit_code == 1
-    assert result.stdout == (
-        f"error: neither hex digits nor the name of a file: {name[:40]!r}\n"
+    error = f"neither hex digits nor the name of a file: {name[:40]!r}"
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"hk-bridge: {error}. What can be given: hk-bridge decode --help\n"
     )
+    as_json = decode("--json", name)
+    assert (as_json.exit_code, as_json.stderr) == (1, "")
+    assert objects(as_json) == [{"error": error}]
 
 
 def test_the_uuid_of_a_payload_is_fe95_unless_another_is_given() -> None:
@@ -238,10 +242,11 @@ def test_a_capture_that_ends_too_early_is_printed_as_far_as_it_goes(
     capture: Path,
 ) -> None:
     capture.write_bytes(CAPTURE[:-1])
+    begun = len(snoop(SENSOR_EVENT, STRANGER_EVENT))
     result = decode(capture)
     assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
     assert result.stderr == (
-        f"hk-bridge: {capture}: the file ends inside record 3\n"
+        f"hk-bridge: {capture}: the file ends inside record 3 at byte {begun}\n"
         "1 advert shown, 1 other left out\n"
     )
 
@@ -282,6 +287,13 @@ def test_a_configuration_that_cannot_be_used_is_said_before_anything_is_read(
 def test_a_wrong_option_is_wrong_use(capture: Path, arguments: list[str]) -> None:
     result = decode(*arguments, capture)
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_an_empty_argument_is_wrong_use_and_nothing_is_printed(capture: Path) -> None:
+    for arguments in ([""], [capture, ""], ["--json", PAYLOAD, ""]):
+        result = decode(*arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "a PAYLOAD or FILE is empty" in result.stderr
 
 
 def test_a_terminal_without_a_character_gets_another(tmp_path: Path) -> None:
@@ -368,13 +380,27 @@ def test_a_live_capture_is_printed_as_it_comes(tmp_path: Path) -> None:
         assert (process.returncode, stderr) == (0, b"2 adverts shown, 1 other left out\n")
 
 
-def test_ctrl_c_ends_it_with_what_was_printed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "before"), [(signal.SIGINT, 130, b"\n"), (signal.SIGTERM, 143, b"")]
+)
+def test_a_signal_ends_it_with_what_was_printed(
+    tmp_path: Path, number: int, code: int, before: bytes
+) -> None:
     with listening(tmp_path) as process:
         feed(process, snoop(SENSOR_EVENT))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == code
         assert process.stderr is not None
-        assert process.stderr.read() == b"\n1 advert shown, 0 others left out\n"
+        assert process.stderr.read() == before + b"1 advert shown, 0 others left out\n"
+
+
+def test_what_sigterm_does_is_as_before_when_it_is_over(capture: Path) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        decode(capture)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_closed_pipe_ends_it_without_a_word(tmp_path: Path, capture: Path) -> None:
@@ -395,7 +421,7 @@ def test_a_closed_pipe_ends_it_without_a_word(tmp_path: Path, capture: Path) -> 
 
 #: The command of somebody who has no patience at all.
 IMPATIENT: Final = (
-    "import hk_bridge.cli_decode as command; from hk_bridge.__main__ import main; "
+    "import hk_bridge.cli_decode_progress as command; from hk_bridge.__main__ import main; "
     "command._PATIENCE = command._REDRAW = 0; main()"
 )
 
@@ -410,6 +436,20 @@ def test_a_long_file_shows_on_a_terminal_how_far_it_is(
         terminal.shows(f"{WORDS} (-60 dBm)")
         terminal.shows("1 advert shown, 4000 others left out")
         assert terminal.ends() == 0
+
+
+def test_sigterm_takes_the_progress_away_and_brings_the_cursor_back(
+    tmp_path: Path, capture: Path
+) -> None:
+    capture.write_bytes(snoop(*[STRANGER_EVENT] * 400_000))
+    command = [sys.executable, "-c", IMPATIENT, "decode", str(capture)]
+    with Terminal(command, tmp_path, environment(tmp_path)) as terminal:
+        terminal.shows("% of")
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.shows("0 adverts shown, ")
+        assert terminal.ends() == 143
+    hidden, shown = (terminal.raw.rfind(f"\x1b[?25{way}".encode()) for way in "lh")
+    assert 0 <= hidden < shown
 
 
 def test_where_nobody_watches_there_is_no_progress(tmp_path: Path, capture: Path) -> None:

@@ -279,6 +279,32 @@ def test_without_its_spike_filter_a_jump_counts() -> None:
     assert result.stdout.splitlines()[0].endswith(" 30.0")
 
 
+def plant(counter: int, tenths: int, product: int = PLANT) -> Advert:
+    data = [(0x1004, struct.pack("<h", tenths))]
+    return ROOM, FE95, sensors.mibeacon(product, counter, ROOM, data, version=2)
+
+
+def test_copies_do_not_tell_what_a_sensor_is() -> None:
+    known = [climate(n, 20.0 + n / 10, 50.0) for n in range(12)]
+    strangers = [plant(99, 210)] * 40
+    (found,) = objects(replay(*known, *strangers, with_=["-n", "99", "--json"]).stdout)
+    assert found["model"] == "LYWSDCGQ"
+
+
+def test_a_counter_comes_round_after_the_time_out_of_the_product() -> None:
+    # A quarter of an hour for one that does not encrypt, two hours for one that does.
+    def heard(product: int) -> dict[str, Any]:
+        frame = plant(7, 210, product)
+        (packet,) = events([frame])
+        later = btsnoop([(packet, 3)], at=NOON + 20 * 60)[16:]
+        Path("capture").write_bytes(btsnoop([(packet, 3)]) + later)
+        (found,) = objects(read("--replay", "capture", "-n", "9", "--json", ROOM).stdout)
+        return found
+
+    assert heard(LYWSDCGQ)["samples"]["temperature"] == 2
+    assert heard(LYWSD03MMC)["samples"]["temperature"] == 1
+
+
 # -- sensors that say nothing -------------------------------------------------------------
 
 
@@ -295,6 +321,16 @@ def secret(counter: int, key: bytes = KEY) -> Advert:
             {"bindKey": "ff" * 16},
             secret(1),
             f'Attic ({OTHER}): the "bindKey" in accessories.json is wrong',
+        ),
+        (
+            {"bindKey": KEY.hex()[:24]},
+            secret(1),
+            f'Attic ({OTHER}): the "bindKey" in accessories.json is wrong: the bind key ',
+        ),
+        (
+            {},
+            (OTHER, FE95, b"P"),
+            f"{OTHER}: a frame cannot be read: a MiBeacon frame has at least 5 bytes",
         ),
         (
             {"bindKey": KEY.hex()},
@@ -339,6 +375,8 @@ def test_what_the_others_say_is_printed_all_the_same() -> None:
         (["-f", "", ROOM], "the path is empty"),
         (["-i", "", ROOM], "the name is empty"),
         (["--simulate", "--replay", "x", ROOM], "exclude each other"),
+        (["-i", "hci0", "--simulate", ROOM], "--adapter is that of the radio"),
+        (["-i", "hci0", "--replay", "x", ROOM], "--adapter is that of the radio"),
         ([], "there is no accessories.json that has some"),
     ],
 )
@@ -378,6 +416,27 @@ def test_a_capture_that_breaks_off_gives_what_is_in_it_first() -> None:
     assert result.exit_code == 1
     assert result.stdout.splitlines()[0].endswith(" 20.0")
     assert "capture cannot be read to its end" in result.stderr
+
+
+def test_of_a_capture_with_damage_inside_all_else_is_printed() -> None:
+    first, damaged, last = events(
+        [climate(1, 20.0, 50.0), climate(2, 20.2, 50.0), climate(3, 20.4, 50.0)]
+    )
+    packets = [(first, 3), (damaged[:-1], 3), (last, 3)]
+    Path("capture").write_bytes(btsnoop(packets))
+    result = read("--replay", "capture", "-n", "9", ROOM)
+    assert result.exit_code == 1
+    assert [line.split()[-1] for line in result.stdout.splitlines()] == ["20.2", "50.0"]
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(
+        "hk-bridge: capture was read, but for what is damaged: record 2 at byte "
+    )
+
+
+def test_a_capture_on_stdin_is_refused_with_what_to_do() -> None:
+    result = read("--replay", "-", ROOM)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "only a file can be replayed, not stdin" in result.stderr
 
 
 def test_help_has_examples() -> None:

@@ -15,7 +15,6 @@ from hk_bridge.decoding import (
     decode,
     decode_heard,
     in_words,
-    parse_advertiser,
     parse_bind_key,
     parse_uuid,
 )
@@ -410,33 +409,8 @@ def test_what_is_no_16_bit_uuid_is_refused(text: str) -> None:
         parse_uuid(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["4c:64:a8:d0:ae:65", "4C:64:A8:D0:AE:65", "4c-64-a8-d0-ae-65"]
-)
-def test_an_address_is_spelled_as_the_stack_does(text: str) -> None:
-    assert parse_advertiser(text) == "4C:64:A8:D0:AE:65"
-
-
-def test_no_address_and_no_key_are_none() -> None:
-    assert parse_advertiser(None) is None
+def test_no_key_is_none() -> None:
     assert parse_bind_key(None) is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "4c64a8d0ae65",
-        "4c:64:a8:d0:ae",
-        "4c:64:a8:d0:ae:65:66",
-        "4c:64-a8:d0-ae:65",
-        "4c:64:a8:d0:ae:6g",
-        " 4c:64:a8:d0:ae:65",
-    ],
-)
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no address such as 4c:64:a8:d0:ae:65"):
-        parse_advertiser(text)
 
 
 @pytest.mark.parametrize("length", [12, 16])

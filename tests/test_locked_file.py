@@ -73,29 +73,50 @@ def test_a_reader_with_a_shared_lock_never_sees_half_of_it(tmp_path: Path) -> No
     assert sum(contents.values()) > 0
 
 
+class FullDisk:
+    """A file on a disk that has room for some bytes, and others who take what is freed."""
+
+    def __init__(self, file: object, room: int) -> None:
+        self._file = file
+        self._room = room
+
+    def truncate(self, size: int | None = None) -> object:
+        self._room = 0
+        return self._file.truncate(size)  # type: ignore[attr-defined]  # it is one
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        if not self._room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        piece = data[: self._room]
+        self._room -= len(piece)
+        return int(self._file.write(piece))  # type: ignore[attr-defined]  # it is one
+
+
+@pytest.mark.parametrize(("room", "left"), [(0, "old\n"), (3, ""), (6, "")])
 def test_a_write_that_fails_leaves_nothing_that_is_half(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, left: str
 ) -> None:
     path = tmp_path / "results"
     path.write_text("old\n")
     with LockedFile(path) as file:
-
-        class Full:
-            """A disk that has room for three bytes."""
-
-            def __getattr__(self, name: str) -> object:
-                return getattr(real, name)
-
-            def write(self, data: bytes) -> int:
-                if os.fstat(real.fileno()).st_size:
-                    raise OSError(errno.ENOSPC, "No space left on device")
-                return real.write(data[:3])
-
-        real = file._file
-        monkeypatch.setattr(file, "_file", Full())
+        monkeypatch.setattr(file, "_file", FullDisk(file._file, room))
         with pytest.raises(OSError, match="No space left"):
             file.replace("new content\n", nobody)
-    assert path.read_text() == ""
+    assert path.read_text() == left
+
+
+def test_a_disk_that_is_full_has_room_for_what_is_not_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results"
+    path.write_text("old content\n")
+    with LockedFile(path) as file:
+        monkeypatch.setattr(file, "_file", FullDisk(file._file, len("old content\n")))
+        file.replace("new\n", nobody)
+    assert path.read_text() == "new\n"
 
 
 def test_a_pipe_takes_it_as_it_is(tmp_path: Path) -> None:

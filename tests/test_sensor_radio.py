@@ -9,7 +9,7 @@ import pytest
 
 from hk_bridge.config import BluetoothConfig, SensorConfig
 from hk_bridge.homekit.store import Store
-from hk_bridge.links.replay import ReplayedRadio
+from hk_bridge.links.replay import ReplayClock, ReplayedRadio
 from hk_bridge.model import Advertisement
 from hk_bridge.sensor_radio import SensorRadio
 from hk_bridge.sensor_station import SensorStation
@@ -39,7 +39,7 @@ class Air:
         self, wanted: Container[str], heard: Callable[[Advertisement], None]
     ) -> ReplayedRadio:
         self._hear = heard
-        return ReplayedRadio(Path("none"), wanted, heard)
+        return ReplayedRadio(Path("none"), wanted, heard, ReplayClock())
 
     def has(self, address: str, uuid: int, data: bytes) -> str | None:
         """Have an advert in the air; returns the address that the sensor then has."""

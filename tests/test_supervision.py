@@ -199,6 +199,32 @@ async def test_what_passes_by_itself_is_no_news_but_can_be_seen(
     assert caplog.messages == ["serial port x: open"]
 
 
+async def test_what_passes_begins_nothing_unless_it_is_worse() -> None:
+    times: list[float] = []
+
+    class Passing(ScriptedLink):
+        async def run(self, report: Callable[[LinkState], None]) -> None:
+            report(LinkState(is_up=True, text="open"))
+            for is_up in (True, True, False):
+                times.append(supervisor.since)
+                await asyncio.sleep(0.002)
+                text = f"step {len(times)}"
+                report(LinkState(is_up=is_up, text=text, is_passing=True))
+                assert supervisor.state.text == text
+            times.append(supervisor.since)
+            await super().run(report)
+
+    link = Passing()
+    supervisor = Supervisor(link)
+    task = asyncio.create_task(supervisor.run())
+    async with asyncio.timeout(PATIENCE):
+        await link.up.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    first, second, third, last = times
+    assert first == second == third < last
+
+
 async def test_ever_new_words_are_no_flood_either(
     sleeps: Sleeps, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,6 +40,9 @@ _BTMON_TEXT: Final = b"Bluetooth monitor"
 _EVENT_FLAGS: Final = 0x3
 _OPCODE: Final = 0xFFFF
 
+#: Of datalink 2001, the upper half of the flags is the adapter; the others leave it zero.
+_ADAPTER_SHIFT: Final = 16
+
 #: Datalink → flags of a record → what is in it.
 _DATALINKS: Final[Mapping[int, Callable[[int], Unwrap]]] = {
     1001: lambda flags: event if flags & _EVENT_FLAGS == _EVENT_FLAGS else nothing,
@@ -72,7 +75,7 @@ class BtsnoopReader:
         if self._kind is None:
             raise DecodeError("the file ends inside its head")
         if self._cutter:
-            raise DecodeError(f"the file ends inside record {self._count + 1}")
+            raise DecodeError(f"the file ends inside {self._place()}")
         yield from ()
 
     def _next(self, kind: Callable[[int], Unwrap]) -> Record | None:
@@ -80,7 +83,7 @@ class BtsnoopReader:
         if head is None:
             return None
         _, length, flags, _, time = _RECORD.unpack(head)
-        place = f"record {self._count + 1} at byte {self._cutter.offset}"
+        place = self._place()
         if head.startswith(_BTMON_TEXT):
             raise DecodeError(
                 f"{place}: what btmon prints is mixed in. Keep it apart with: "
@@ -93,7 +96,12 @@ class BtsnoopReader:
             return None
         self._count += 1
         at = time_of((time - _EPOCH) / 1e6)
-        return Record(place, whole[_RECORD.size :], at, kind(flags))
+        adapter = flags >> _ADAPTER_SHIFT
+        return Record(place, whole[_RECORD.size :], at, kind(flags), adapter)
+
+    def _place(self) -> str:
+        """Where the next record begins."""
+        return f"record {self._count + 1} at byte {self._cutter.offset}"
 
 
 def _datalink(head: bytes) -> Callable[[int], Unwrap]:

@@ -57,6 +57,12 @@ class Capture:
         self._events = Events()
         self._first_damage: Damage | None = None
         self._damages = 0
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was read to its end, where parts of it may have been damaged."""
+        return self._is_over
 
     def feed(self, chunk: bytes) -> Iterator[Heard]:
         """The adverts that `chunk` completes.
@@ -75,7 +81,7 @@ class Capture:
         """The rest, once there is nothing more to feed.
 
         Raises DecodeError where the capture ends too early, and where a part of it could
-        not be read.
+        not be read; `is_over` tells the two apart.
         """
         if self._reader is None:
             if not self._start:
@@ -84,6 +90,7 @@ class Capture:
             yield from self._adverts(self._reader.feed(rest))
         yield from self._adverts(self._reader.end())
         yield from self._events.end()
+        self._is_over = True
         if self._first_damage is not None:
             others = f", and {self._damages - 1} more" if self._damages > 1 else ""
             raise DecodeError(f"{self._first_damage}{others}")
@@ -94,7 +101,9 @@ class Capture:
                 self._note(record)
                 continue
             try:
-                yield from record.unwrap(self._events, record.data, record.at)
+                yield from record.unwrap(
+                    self._events, record.data, record.at, record.adapter
+                )
             except DecodeError as error:
                 self._note(Damage(record.place, str(error)))
 

@@ -43,7 +43,8 @@ _LONGEST_DATA: Final = 1650
 #: milliseconds, so that there are rarely two.
 _MOST_BEGUN: Final = 64
 
-_SERVICE_DATA_16: Final = 0x16
+#: The type of an AD structure that is service data of a 16-bit UUID.
+SERVICE_DATA_16: Final = 0x16
 _UUID_LENGTH: Final = 2
 
 
@@ -79,29 +80,30 @@ def service_data_of(data: bytes) -> dict[int, bytes]:
         # A length of zero fills the rest up.
         if end == start + 1 or end > len(data):
             break
-        if data[start + 1] == _SERVICE_DATA_16 and end - start - 2 >= _UUID_LENGTH:
+        if data[start + 1] == SERVICE_DATA_16 and end - start - 2 >= _UUID_LENGTH:
             uuid = int.from_bytes(data[start + 2 : start + 4], "little")
             found[uuid] = data[start + 4 : end]
         start = end
     return found
 
 
-#: Address, its type, advertising set, and whether it is a scan response.
-_Advertiser = tuple[bytes, int, int, int]
+#: Adapter that heard it, address, its type, advertising set, and whether it is a scan
+#: response.
+_Advertiser = tuple[int, bytes, int, int, int]
 
 
 class Events:
     """Takes the events of one capture in their order, and gives the adverts in them.
 
-    Data that comes in pieces is joined by advertiser: 1650 bytes each at most, of 64
-    advertisers at most.
+    Data that comes in pieces is joined by advertiser and by the adapter that hears it: 1650
+    bytes each at most, of 64 at most.
     """
 
     def __init__(self) -> None:
         self._begun: dict[_Advertiser, tuple[bytes, int, float | None]] = {}
 
-    def take(self, event: bytes, at: float | None) -> Iterator[Heard]:
-        """The adverts of one event, which begins with its event code.
+    def take(self, event: bytes, at: float | None, adapter: int = 0) -> Iterator[Heard]:
+        """The adverts of one event of one `adapter`, which begins with its event code.
 
         Any other event has none. Raises DecodeError where the event is shorter than it
         says, after the reports that are whole.
@@ -114,14 +116,16 @@ class Events:
         if parameters[0] == _REPORT:
             yield from _legacy_reports(parameters, at)
         elif parameters[0] == _EXTENDED_REPORT:
-            yield from self._extended_reports(parameters, at)
+            yield from self._extended_reports(parameters, at, adapter)
 
     def end(self) -> Iterator[Heard]:
         """What was begun and never ended, as far as it was heard."""
         while self._begun:
             yield self._let_go()
 
-    def _extended_reports(self, reports: bytes, at: float | None) -> Iterator[Heard]:
+    def _extended_reports(
+        self, reports: bytes, at: float | None, adapter: int
+    ) -> Iterator[Heard]:
         offset = _REPORTS_HEAD
         for _ in range(_number_of(reports)):
             if offset + _EXTENDED.size > len(reports):
@@ -131,7 +135,7 @@ class Events:
             offset += _EXTENDED.size + length
             if offset > len(reports):
                 raise DecodeError("an extended advertising report ends inside its data")
-            advertiser = (address, address_type, set_id, kind & _IS_RESPONSE)
+            advertiser = (adapter, address, address_type, set_id, kind & _IS_RESPONSE)
             before = self._begun.pop(advertiser, (b"",))[0]
             data = (before + reports[offset - length : offset])[:_LONGEST_DATA]
             if kind >> _STATUS_SHIFT & _STATUS != _MORE_TO_COME:
@@ -144,7 +148,7 @@ class Events:
     def _let_go(self) -> Heard:
         """The oldest of those that were begun, which nothing more is added to."""
         advertiser = next(iter(self._begun))
-        return _heard(advertiser[0], *self._begun.pop(advertiser))
+        return _heard(advertiser[1], *self._begun.pop(advertiser))
 
 
 def _number_of(reports: bytes) -> int:

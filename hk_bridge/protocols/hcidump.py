@@ -59,6 +59,9 @@ _HCIDUMP_TEXT: Final = _EXPLAINED.format(tool="hcidump", command="hcidump --raw 
 
 _LE_META: Final = 0x3E
 
+#: With what packets begin in H4: command, ACL data, synchronous data, event, ISO data.
+_H4_TYPES: Final = frozenset(range(0x01, 0x06))
+
 
 @dataclass(frozen=True, slots=True)
 class _Event:
@@ -103,7 +106,12 @@ class HcidumpReader:
 
         Raises DecodeError for text of which no line can be an event.
         """
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        text = self._rest + chunk
+        # Half of a line's end may be a whole one: old systems have no other.
+        held = b"\r" if text.endswith(b"\r") else b""
+        text = text.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = text.split(b"\n")
+        self._rest = rest + held
         for line in lines:
             yield from self._take(line)
         if len(self._rest) > _LONGEST_LINE:
@@ -138,8 +146,9 @@ class HcidumpReader:
         rest, at = arrow["rest"].strip(), _seconds(arrow)
         explained = _EVENT.fullmatch(rest)
         is_hex = _HEX.fullmatch(rest) is not None
+        is_packet = is_hex and int(rest[:2], 16) in _H4_TYPES
         self._has_arrows = True
-        self._found = self._found or is_hex or rest.startswith(b"HCI ")
+        self._found = self._found or is_packet or rest.startswith(b"HCI ")
         if _BTMON_PACKET.match(rest):
             raise DecodeError(f"line {self._line}: {_BTMON_TEXT}")
         if arrow["arrow"] == b"<":
@@ -148,7 +157,7 @@ class HcidumpReader:
             head = bytes([int(explained["code"], 16), min(int(explained["length"]), 255)])
             self._open = _Event(self._line, at, head, EVENT_HEAD + head[1])
             yield from self._complete()
-        elif is_hex:
+        elif is_packet:
             yield from self._open_packet(bytes.fromhex(rest.decode("ascii")), at)
         elif _EVENT_START.match(rest):
             yield self._damage(_not_hex(rest))

@@ -64,7 +64,7 @@ class PcapReader:
         if self._unwrap is None:
             raise DecodeError("the file ends inside its head")
         if self._cutter:
-            raise DecodeError(f"the file ends inside record {self._count + 1}")
+            raise DecodeError(f"the file ends inside {self._place()}")
         yield from ()
 
     def _begin(self, head: bytes) -> Unwrap:
@@ -83,7 +83,7 @@ class PcapReader:
         if head is None:
             return None
         seconds, parts, length, _ = self._record.unpack(head)
-        place = f"record {self._count + 1} at byte {self._cutter.offset}"
+        place = self._place()
         if length > LONGEST_RECORD:
             raise DecodeError(f"{place}: a packet of {length} bytes cannot be")
         whole = self._cutter.cut(_RECORD_LENGTH + length)
@@ -92,3 +92,7 @@ class PcapReader:
         self._count += 1
         at = time_of(seconds + parts / self._parts)
         return Record(place, whole[_RECORD_LENGTH:], at, unwrap)
+
+    def _place(self) -> str:
+        """Where the next record begins."""
+        return f"record {self._count + 1} at byte {self._cutter.offset}"

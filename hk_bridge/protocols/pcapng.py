@@ -26,6 +26,8 @@ MAGIC: Final = bytes.fromhex("0a0d0d0a")
 #: Type and length; behind the body, the length again.
 _BLOCK_HEAD: Final = 8
 _BLOCK_TAIL: Final = 4
+#: Code and length.
+_OPTION_HEAD: Final = 4
 _SECTION_HEAD: Final = 12
 
 _SECTION: Final = int.from_bytes(MAGIC, "big")
@@ -76,6 +78,7 @@ class PcapngReader:
         self._link_types: set[int] = set()
         self._skip = 0
         self._count = 0
+        self._place = ""
 
     def feed(self, chunk: bytes) -> Iterator[Record]:
         """The records that `chunk` completes. Raises DecodeError where none can follow."""
@@ -84,20 +87,22 @@ class PcapngReader:
             skipped = min(self._skip, len(self._cutter))
             self._cutter.drop(skipped)
             self._skip -= skipped
-            place = f"block {self._count + 1} at byte {self._cutter.offset}"
-            block = None if self._skip else self._next(place)
+            if self._skip:
+                return
+            self._place = f"block {self._count + 1} at byte {self._cutter.offset}"
+            block = self._next(self._place)
             if block is None:
                 return
             self._count += 1
             kind, body = block
-            record = self._read(kind, body, place)
+            record = self._read(kind, body, self._place)
             if record is not None:
                 yield record
 
     def end(self) -> Iterator[Record]:
         """Nothing. Raises DecodeError for an early end, and where nothing is Bluetooth."""
         if self._cutter or self._skip or not self._count:
-            raise DecodeError(f"the file ends inside block {self._count + 1}")
+            raise DecodeError(f"the file ends inside {self._place}")
         if self._link_types.isdisjoint(LINK_TYPES):
             raise not_bluetooth(self._link_types)
         yield from ()
@@ -153,10 +158,12 @@ class PcapngReader:
         self._interfaces.append(_Interface(link_type, snapshot, parts, offset))
 
     def _options(self, options: bytes) -> Iterator[tuple[int, bytes]]:
-        while len(options) > _BLOCK_TAIL:
-            code, length = self._unpack("HH", options[:4])
-            yield code, options[4 : 4 + length]
-            options = options[4 + (length + 3) // 4 * 4 :]
+        start = 0
+        while len(options) - start > _OPTION_HEAD:
+            data = start + _OPTION_HEAD
+            code, length = self._unpack("HH", options[start:data])
+            yield code, options[data : data + length]
+            start = data + (length + 3) // 4 * 4
 
     def _simple_packet(self, body: bytes, place: str) -> Record | None:
         if len(body) < _BLOCK_TAIL or not self._interfaces:
@@ -165,7 +172,7 @@ class PcapngReader:
         (length,) = self._unpack("I", body[:4])
         if interface.snapshot:
             length = min(length, interface.snapshot)
-        return _record(interface, body[4 : 4 + length], None, place)
+        return self._record(0, body[4 : 4 + length], None, place)
 
     def _packet(self, layout: str, body: bytes, place: str) -> Record | None:
         if len(body) < _PACKET_LENGTH:
@@ -177,11 +184,13 @@ class PcapngReader:
             raise DecodeError(f"{place}: a packet is longer than its block")
         interface = self._interfaces[number]
         at = time_of((high << 32 | low) / interface.parts + interface.offset)
-        return _record(interface, body[_PACKET_LENGTH : _PACKET_LENGTH + length], at, place)
+        return self._record(
+            number, body[_PACKET_LENGTH : _PACKET_LENGTH + length], at, place
+        )
+
+    def _record(self, number: int, data: bytes, at: float | None, place: str) -> Record:
+        unwrap = LINK_TYPES.get(self._interfaces[number].link_type, nothing)
+        return Record(place, data, at, unwrap, number)
 
     def _unpack(self, layout: str, data: bytes) -> tuple[int, ...]:
         return struct.unpack(self._order + layout, data)
-
-
-def _record(interface: _Interface, data: bytes, at: float | None, place: str) -> Record:
-    return Record(place, data, at, LINK_TYPES.get(interface.link_type, nothing))

@@ -5,6 +5,7 @@ Source: docs/protocols/captures.md, "Link types".
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -22,21 +23,26 @@ _END_OF_TIME: Final = 32_503_680_000.0
 
 _DIRECTION_LENGTH: Final = 4
 #: Adapter and opcode.
-_MONITOR_LENGTH: Final = 4
+_MONITOR: Final = struct.Struct(">HH")
 _MONITOR_EVENT: Final = 3
 
-#: (the events of the capture, what is in the record, its time) → its adverts.
-Unwrap = Callable[[Events, bytes, float | None], Iterable[Heard]]
+#: (the events of the capture, what is in the record, its time, adapter) → its adverts.
+Unwrap = Callable[[Events, bytes, float | None, int], Iterable[Heard]]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record. `place` tells a person where it is, `at` is in Unix seconds or None."""
+    """One record.
+
+    `place` tells a person where it is, `at` is in Unix seconds or None. `adapter` is any
+    number that tells those apart of which one capture holds several.
+    """
 
     place: str
     data: bytes
     at: float | None
     unwrap: Unwrap
+    adapter: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,36 +92,46 @@ def time_of(seconds: float) -> float | None:
     return seconds if 0 <= seconds < _END_OF_TIME else None
 
 
-def nothing(_events: Events, _data: bytes, _at: float | None) -> Iterable[Heard]:
+def nothing(
+    _events: Events, _data: bytes, _at: float | None, _adapter: int
+) -> Iterable[Heard]:
     """A packet of a kind that holds no adverts."""
     return ()
 
 
-def event(events: Events, data: bytes, at: float | None) -> Iterable[Heard]:
+def event(events: Events, data: bytes, at: float | None, adapter: int) -> Iterable[Heard]:
     """An HCI event, beginning with its code."""
-    return events.take(data, at)
+    return events.take(data, at, adapter)
 
 
-def h4(events: Events, data: bytes, at: float | None) -> Iterable[Heard]:
+def h4(events: Events, data: bytes, at: float | None, adapter: int) -> Iterable[Heard]:
     """An HCI packet behind a byte that tells which kind it is."""
-    return events.take(data[1:], at) if data[:1] == bytes([H4_EVENT]) else ()
+    return events.take(data[1:], at, adapter) if data[:1] == bytes([H4_EVENT]) else ()
 
 
-def _h4_with_direction(events: Events, data: bytes, at: float | None) -> Iterable[Heard]:
+def _h4_with_direction(
+    events: Events, data: bytes, at: float | None, adapter: int
+) -> Iterable[Heard]:
     if len(data) < _DIRECTION_LENGTH:
         raise DecodeError("a packet ends inside its direction")
-    return h4(events, data[_DIRECTION_LENGTH:], at)
+    return h4(events, data[_DIRECTION_LENGTH:], at, adapter)
 
 
-def _monitor(events: Events, data: bytes, at: float | None) -> Iterable[Heard]:
-    if len(data) < _MONITOR_LENGTH:
+def _monitor(
+    events: Events, data: bytes, at: float | None, adapter: int
+) -> Iterable[Heard]:
+    if len(data) < _MONITOR.size:
         raise DecodeError("a packet of the Linux monitor ends inside its head")
-    opcode = int.from_bytes(data[2:4], "big")
-    return monitored(opcode)(events, data[_MONITOR_LENGTH:], at)
+    index, opcode = _MONITOR.unpack_from(data)
+    # Of one interface it tells several adapters apart, of several interfaces both do.
+    adapter = adapter << 16 | index
+    return monitored(opcode)(events, data[_MONITOR.size :], at, adapter)
 
 
 def _sniffed(read: Callable[[bytes, float | None], Heard | None]) -> Unwrap:
-    def unwrap(_events: Events, data: bytes, at: float | None) -> Iterable[Heard]:
+    def unwrap(
+        _events: Events, data: bytes, at: float | None, _adapter: int
+    ) -> Iterable[Heard]:
         heard = read(data, at)
         return () if heard is None else (heard,)
 

@@ -6,11 +6,12 @@ import struct
 from dataclasses import replace
 from typing import Any, Final
 
+import pytest
 from aiohomekit.controller.ip import IpController, IpPairing
 
 from hk_bridge.app import Options
 from hk_bridge.web import client
-from tests.e2e.conftest import LOOPBACK, Bridge, pair, until_async
+from tests.e2e.conftest import LOOPBACK, Bridge, pair, until, until_async
 from tests.fakes import captures
 from tests.fakes.sensors import (
     atc1441,
@@ -24,6 +25,8 @@ from tests.fakes.sensors import (
 FE95, A181, FCD2 = 0xFE95, 0x181A, 0xFCD2
 KEY: Final = bytes(range(16))
 LEGACY_KEY: Final = bytes(range(12))
+#: Of a btsnoop file.
+HEAD_LENGTH: Final = 16
 PLANT: Final = "C4:7C:8D:6B:4F:F3"
 
 
@@ -183,3 +186,20 @@ async def test_a_sensor_that_a_recording_has_is_not_adopted_for_good(
 
     await until_async(is_adopted)
     assert bridge.identity.adopted_address is None
+
+
+async def test_a_sensor_falls_silent_at_the_time_of_the_recording(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without regard to the speed, it would be looked at after a quarter of an hour.
+    monkeypatch.setattr("hk_bridge.app._TICK_SECONDS", 900.0)
+    bridge.write([sensors()[0]])
+    file = bridge.file.with_name("night.btsnoop")
+    uuid, data, _, _ = FRAMES["MiBeacon"]
+    sent = captures.event(captures.report(address(1), captures.service_data(uuid, data)))
+    stranger = [(b"\x04" + captures.STRANGER_EVENT, 3)]
+    hours = captures.btsnoop(stranger, at=captures.NOON + 2 * 3600)[HEAD_LENGTH:]
+    file.write_bytes(captures.btsnoop([(b"\x04" + sent, 3)]) + hours)
+    options = Options(bridge.state, bind=(LOOPBACK,), port=bridge.port)
+    await bridge.start(replace(options, replay=file, speed=1000.0))
+    await until(lambda: "MiBeacon is silent for 15 minutes" in bridge.log.text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -21,11 +23,14 @@ from tests.fakes.captures import (
     SENSOR_EVENT,
     STRANGER_EVENT,
     btsnoop,
+    enhanced_packet,
     extended_event,
     extended_report,
     hcidump,
+    interface,
     pcap,
     pcapng_of,
+    section,
 )
 from tests.protocols.heard import cut, hear
 
@@ -120,6 +125,63 @@ def test_data_in_pieces_is_joined_from_record_to_record() -> None:
     assert hear([data]) == ([Heard(SENSOR, {0xFE95: FRAME}, -60, NOON + 1)], "")
     begun = pcap([b"\x04" + events[0]], 187)
     assert hear([begun]) == ([Heard(SENSOR, {}, -60, NOON)], "")
+
+
+def pieces_of_two(wrap: Callable[[bytes, int], bytes]) -> list[bytes]:
+    """An advert in two pieces, each of which two adapters hear."""
+    return [
+        wrap(extended_event(extended_report(SENSOR, piece, kind=0, status=status)), number)
+        for piece, status in ((SENSOR_DATA[:9], 1), (SENSOR_DATA[9:], 0))
+        for number in (0, 1)
+    ]
+
+
+def monitored(event: bytes, adapter: int) -> bytes:
+    return struct.pack(">HH", adapter, 3) + event
+
+
+TWO_ADAPTERS = {
+    "btsnoop": btsnoop(
+        [
+            (piece[1:], piece[0] << 16 | 3)
+            for piece in pieces_of_two(lambda event, number: bytes([number]) + event)
+        ],
+        2001,
+    ),
+    "monitor": pcap(pieces_of_two(monitored), 254),
+    "interfaces": section()
+    + interface(187) * 2
+    + b"".join(
+        enhanced_packet(piece[1:], number=piece[0])
+        for piece in pieces_of_two(lambda event, number: bytes([number, 4]) + event)
+    ),
+    "monitors": section()
+    + interface(254) * 2
+    + b"".join(
+        enhanced_packet(piece[1:], number=piece[0])
+        for piece in pieces_of_two(
+            lambda event, number: bytes([number]) + monitored(event, 0)
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TWO_ADAPTERS)
+def test_pieces_that_two_adapters_hear_are_joined_for_each(kind: str) -> None:
+    heard, error = hear([TWO_ADAPTERS[kind]])
+    assert [each.service_data for each in heard] == [{0xFE95: FRAME}] * 2
+    assert error == ""
+
+
+def test_what_is_damaged_inside_is_over_and_what_breaks_off_is_not() -> None:
+    damaged = pcap([b"\x04" + SENSOR_EVENT[:-1], *PACKETS], 187)
+    for data, is_over in ((damaged, True), (KINDS["pcap"][:-1], False)):
+        capture = Capture()
+        list(capture.feed(data))
+        assert not capture.is_over
+        with pytest.raises(DecodeError):
+            list(capture.end())
+        assert capture.is_over is is_over
 
 
 @given(st.binary(max_size=100) | st.sampled_from(list(KINDS.values())), st.binary())

@@ -184,6 +184,17 @@ def test_advertising_sets_and_scan_responses_are_not_mixed() -> None:
     assert found == [{}, {}, {0xFE95: FRAME}]
 
 
+def test_what_two_adapters_hear_is_not_mixed() -> None:
+    source = Events()
+    heard: list[Heard] = []
+    for piece, status in ((SENSOR_DATA[:9], 1), (SENSOR_DATA[9:], 0)):
+        event = extended_event(extended_report(SENSOR, piece, kind=0, status=status))
+        for adapter in (0, 1):
+            heard += source.take(event, 5.0, adapter)
+    assert heard == [OF_SENSOR] * 2
+    assert list(source.end()) == []
+
+
 @pytest.mark.parametrize("status", [2, 3])
 def test_data_that_the_controller_cut_off_counts_as_far_as_it_goes(status: int) -> None:
     piece = extended_report(SENSOR, SENSOR_DATA + b"\x09\x16", kind=0, status=status)

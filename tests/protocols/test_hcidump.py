@@ -229,6 +229,8 @@ def test_what_hcidump_explains_is_refused_with_what_to_type() -> None:
         "5020aa01be64aed0a8654c0d1004cc008a01",
         "> hello\n",
         "> can be quoted\n",
+        "# Read me\n> ab\n",
+        "> 06 3e 25 02\n",
     ],
 )
 def test_other_text_is_an_error_that_lists_what_can_be_read(text: str) -> None:
@@ -284,9 +286,29 @@ def test_damage_does_not_cost_what_is_before_and_after_it() -> None:
 # However it comes --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", [TEXT, hcidump(PACKETS, NOON, "\r\n"), BARE.encode()])
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        hcidump(PACKETS, NOON, "\r\n"),
+        hcidump(PACKETS, NOON, "\r"),
+        BARE.encode(),
+    ],
+)
 def test_where_the_text_is_cut_makes_no_difference(text: bytes) -> None:
     check_every_cut(text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_any_system_ends_them(end: str) -> None:
+    assert hear([hcidump(PACKETS, end=end)]) == ([OF_SENSOR, OF_STRANGER], "")
+    heard, error = hear([end.join(["", "> 04 3E XX", ""]).encode()])
+    assert (heard, error) == ([], "line 2: 'XX' is no hex byte")
+
+
+@pytest.mark.parametrize("kind", ["01 05 20 00", "02 40 00 00 00", "05 00 00 00 00"])
+def test_packets_that_are_no_events_are_a_capture_too(kind: str) -> None:
+    assert read(f"> {kind}\n") == ([], "")
 
 
 def test_a_text_that_ends_too_early_gives_what_was_whole() -> None:

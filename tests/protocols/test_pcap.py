@@ -156,7 +156,9 @@ def test_where_the_file_is_cut_makes_no_difference(link_type: int) -> None:
 def test_a_file_that_ends_too_early_gives_what_was_whole(link_type: int) -> None:
     data = pcap(WRAPPED[link_type], link_type)
     check_every_truncation(data)
-    assert hear([data[:-1]]) == ([OF_SENSOR], "the file ends inside record 2")
+    second = 24 + 16 + int.from_bytes(data[32:36], "little")
+    error = f"the file ends inside record 2 at byte {second}"
+    assert hear([data[:-1]]) == ([OF_SENSOR], error)
     assert hear([data[:20]]) == ([], "the file ends inside its head")
 
 
@@ -368,6 +370,24 @@ def test_sections_of_both_byte_orders_may_follow_one_another() -> None:
     assert hear([little + big + little]) == (expected * 3, "")
 
 
+def test_the_interfaces_of_a_section_count_anew() -> None:
+    ethernet_first = section() + interface(1) + interface(H4)
+    bluetooth_first = section() + interface(H4)
+    packet = enhanced_packet(WRAPPED[H4][0])
+    assert hear([ethernet_first + bluetooth_first + packet]) == ([OF_SENSOR], "")
+    assert hear([bluetooth_first + ethernet_first + packet]) == ([], "")
+    heard, error = hear([bluetooth_first + section() + packet])
+    assert heard == []
+    assert error.endswith("a packet of interface 0, which is not told")
+
+
+def test_an_option_behind_very_many_others_is_read() -> None:
+    options = option(2, b"") * 20_000 + option(9, b"\x03")
+    data = section() + interface(H4, options=options)
+    (heard,), _ = hear([data + enhanced_packet(WRAPPED[H4][0], int(NOON * 10**3))])
+    assert heard.at == NOON
+
+
 @pytest.mark.parametrize(
     ("rest", "error"),
     [
@@ -405,9 +425,12 @@ def test_where_a_pcapng_file_is_cut_makes_no_difference() -> None:
 
 def test_a_pcapng_file_that_ends_too_early_gives_what_was_whole() -> None:
     check_every_truncation(PCAPNG)
-    assert hear([PCAPNG[:-1]]) == ([OF_SENSOR], "the file ends inside block 4")
+    fourth = len(PCAPNG) - len(enhanced_packet(WRAPPED[H4][1]))
+    error = f"the file ends inside block 4 at byte {fourth}"
+    assert hear([PCAPNG[:-1]]) == ([OF_SENSOR], error)
+    # One that is passed over is counted once, too.
     cut = section() + block(4, bytes(20))[:-5]
-    assert hear([cut]) == ([], "the file ends inside block 3")
+    assert hear([cut]) == ([], "the file ends inside block 2 at byte 28")
 
 
 def test_damage_to_a_pcapng_file_is_adverts_or_a_decode_error() -> None:
