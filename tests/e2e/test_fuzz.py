@@ -20,6 +20,9 @@ from tests.e2e.door.expectations import expect_status
 from tests.e2e.door.fuzz import CaseError, chance, fuzz
 from tests.e2e.door.servers import CODE, BareHapPython, HkBridge
 
+# It calls the same lines thousands of times: counting them would take longer than they do.
+pytestmark = pytest.mark.no_cover
+
 BATCH = 500
 
 #: How many batches of each kind there are: twenty together.
