@@ -149,8 +149,15 @@ class Scans:
         would refuse any other for ever to whoever has begun one and does not end it.
         """
         starting = asyncio.create_task(scanner.start())
-        if await self._are_late({starting}, _START_SECONDS):
-            self._late.add(asyncio.create_task(_end_late(starting, scanner)))
+        is_known = False
+        try:
+            is_known = not await self._are_late({starting}, _START_SECONDS)
+        finally:
+            # Also where this is cancelled meanwhile.
+            if not is_known:
+                self._late.discard(starting)
+                self._late.add(asyncio.create_task(_end_late(starting, scanner)))
+        if not is_known:
             raise TimeoutError
         await starting
 
@@ -163,18 +170,20 @@ class Scans:
     async def _are_late(
         self, tasks: set[asyncio.Task[None]], seconds: float
     ) -> set[asyncio.Task[None]]:
-        """Those of `tasks` that are not done in time."""
+        """Those of `tasks` that are not done in time; all, where this is cancelled."""
         try:
             _, late = await asyncio.wait(tasks, timeout=seconds)
         except asyncio.CancelledError:
             self._late |= tasks
-            await self.close()
             raise
         return late
 
     async def close(self) -> None:
         """Let go of what takes too long: only where the program ends, and all with it."""
         late, self._late = self._late, set()
+        if late:
+            # What has only just begun ends by itself.
+            _, late = await asyncio.wait(late, timeout=_STOP_SECONDS)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

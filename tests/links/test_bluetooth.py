@@ -479,6 +479,21 @@ async def test_an_active_scan_is_begun_anew_before_the_kernel_ends_it(
     assert stack.modes == set()
 
 
+async def test_no_scan_is_left_behind_whenever_the_end_comes(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Between one piece and the next a scan is just being ended, or begun.
+    pieces = {"passive": float("inf"), "active": 0.0001}
+    monkeypatch.setattr(bluetooth, "_PIECE_SECONDS", pieces)
+    for turns in range(200):
+        async with running(link_for(stack, mode="active")):
+            begun = len(stack.scanners)
+            await until(lambda: len(stack.scanners) > begun)  # noqa: B023 # awaited at once
+            for _ in range(turns % 20):
+                await asyncio.sleep(0)
+        assert stack.modes == set()
+
+
 # -- the adapter --------------------------------------------------------------------------
 
 
