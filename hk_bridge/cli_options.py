@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from hk_bridge.errors import ConfigError, HkBridgeError
 from hk_bridge.model import parse_address
+
+if TYPE_CHECKING:
+    from hk_bridge.config import Config
 
 DEFAULT_CONFIG: Final = "accessories.json"
 
@@ -92,6 +95,19 @@ simulate_option = click.option(
     help="Put simulated sensors and a dimmer board in the process, with a state directory "
     "of their own.",
 )
+
+
+def existing_config(config_path: Path | None) -> Config | None:
+    """The configuration that is named, or else the usual one; None where that is not there.
+
+    Raises ConfigError.
+    """
+    from hk_bridge import config  # noqa: PLC0415 # slow, and not needed by all commands
+
+    path = config_path or Path(DEFAULT_CONFIG)
+    if config_path is None and not path.exists():
+        return None
+    return config.load(path)
 
 
 def print_json(value: object) -> None:

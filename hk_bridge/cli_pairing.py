@@ -10,8 +10,8 @@ import click
 
 from hk_bridge import terminal
 from hk_bridge.cli_options import (
-    DEFAULT_CONFIG,
     config_option,
+    existing_config,
     fails_clearly,
     simulate_option,
     state_option,
@@ -110,13 +110,8 @@ def _confirm_reset(controllers: int) -> None:
 
 def _configured_pin(config_path: Path | None) -> str | None:
     """The setup code that the configuration gives, where there is one that can be read."""
-    from hk_bridge import config  # noqa: PLC0415 # needed here alone
-
-    path = config_path or Path(DEFAULT_CONFIG)
-    if config_path is None and not path.exists():
-        return None
     try:
-        return config.load(path).bridge.pin
+        config = existing_config(config_path)
     except ConfigError as error:
         click.echo(
             f"hk-bridge: {error.file} has problems (see: hk-bridge check), so a bridge.pin "
@@ -124,3 +119,4 @@ def _configured_pin(config_path: Path | None) -> str | None:
             err=True,
         )
         return None
+    return None if config is None else config.bridge.pin

@@ -15,6 +15,7 @@ from hk_bridge.cli_options import (
     AddressParameter,
     PathParameter,
     config_option,
+    existing_config,
     fails_clearly,
     simulate_option,
 )
@@ -129,7 +130,8 @@ def read(
             "--adapter is that of the radio, and there is none with --simulate or --replay"
         )
         raise click.UsageError(text, ctx=context)
-    if not addresses and not _is_there(config_path):
+    config = existing_config(config_path)
+    if not addresses and config is None:
         raise click.UsageError(
             f"no ADDRESS is given, and there is no {DEFAULT_CONFIG} that has some. To see "
             "which sensors there are: hk-bridge scan",
@@ -140,7 +142,6 @@ def read(
     from hk_bridge.cli_read_progress import Hearing, Source  # noqa: PLC0415 # see above
     from hk_bridge.links import replay as replays  # noqa: PLC0415 # see above
 
-    config = _load(config_path)
     sensors = _sensors(config, addresses, config_path)
     source = Source(adapter, simulate, replay)
     if replay is not None:
@@ -164,20 +165,6 @@ def read(
 
 
 # -- which sensors ------------------------------------------------------------------------
-
-
-def _is_there(config_path: Path | None) -> bool:
-    """Whether there is a configuration, or is said to be."""
-    return config_path is not None or Path(DEFAULT_CONFIG).exists()
-
-
-def _load(config_path: Path | None) -> Config | None:
-    """The configuration, None where there is none. Raises ConfigError."""
-    from hk_bridge import config  # noqa: PLC0415 # needed here alone
-
-    if not _is_there(config_path):
-        return None
-    return config.load(config_path or Path(DEFAULT_CONFIG))
 
 
 def _sensors(

@@ -14,6 +14,7 @@ from hk_bridge.cli_options import (
     DEFAULT_CONFIG,
     config_option,
     counted,
+    existing_config,
     fails_clearly,
     print_json,
     simulate_option,
@@ -62,7 +63,7 @@ def scan(
     from hk_bridge.scanning import known_sensors  # noqa: PLC0415 # needed here alone
 
     path = config_path or Path(DEFAULT_CONFIG)
-    config = _load(path, must_exist=config_path is not None)
+    config = existing_config(config_path)
     discovery = Discovery(known_sensors(config))
     problem: LinkError | None = None
     try:
@@ -79,15 +80,6 @@ def scan(
         _add_all([f for f in discovery.found if f.configured_as is None], path)
     if problem is not None:
         raise problem
-
-
-def _load(path: Path, *, must_exist: bool) -> Config | None:
-    """The configuration, None where there is none yet. Raises ConfigError."""
-    from hk_bridge import config  # noqa: PLC0415 # needed here alone
-
-    if not must_exist and not path.exists():
-        return None
-    return config.load(path)
 
 
 def _listen(

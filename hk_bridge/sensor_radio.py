@@ -35,7 +35,6 @@ _SIMULATED_ADDRESS: Final = "4E:64:A8:00:00:01"
 #: With a bind key of that length frames may be of 0x181A, in which nothing can be known.
 _LONG_KEY: Final = 16
 
-
 _STAYS: Final = (
     ", and stays it. To replace it one day and keep its place in Home, write "
     '"id": "{address}" and the new "address" into accessories.json'
@@ -140,11 +139,10 @@ class SensorRadio:
         frame = open_frame(service_data, address, key)
         if frame is None or frame.reading is None or not is_climate(frame.reading):
             return None
-        sealed = open_frame(service_data, address, None)
-        if key is not None and (
-            sealed is None or sealed.state is not SensorState.NEEDS_KEY
-        ):
-            return None  # it is open to everybody, and so not the one that the key is for
+        if key is not None:
+            closed = open_frame(service_data, address, None)
+            if closed is None or closed.state is not SensorState.NEEDS_KEY:
+                return None  # it is open to everybody, and so not what the key is for
         reading = frame.reading
         before = station.identity
         is_kept = not self._simulate and self._replay is None

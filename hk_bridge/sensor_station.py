@@ -36,7 +36,6 @@ _complaints: Final = Complaints(_LOG)
 #: does measure it: a single frame could be anybody's.
 _TIMES: Final = 3
 
-
 _WITHOUT_BATTERY: Final = SHOWN - {"battery"}
 
 _REPLAYED: Final = OpenedFrame(
@@ -144,12 +143,13 @@ class SensorStation:
         )
         if is_other:
             self.sensor.timeout = self._timeout()
+        also = self._also
         if frame.reading is not None and frame.is_open:
             frame = frame if self._update(frame.reading, at) else _REPLAYED
         if frame.problem:
             self._problems[frame.state] = frame.problem
         self._condition.heard(frame.state, at, is_copy=is_copy)
-        if is_other or not self._shown >= self._to_show():
+        if is_other or (self._also != also and not self._shown >= self._to_show()):
             self._renew_accessory()
         self.show(at)
 

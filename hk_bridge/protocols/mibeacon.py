@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from hk_bridge.errors import BindKeyError, DecodeError
 from hk_bridge.model import Quantity, Reading
-from hk_bridge.protocols.cipher import MAC_LENGTH, WRONG_KEY
+from hk_bridge.protocols.cipher import MAC_LENGTH, WRONG_KEY, mac_of
 from hk_bridge.protocols.mibeacon_cipher import decrypt, encrypt, is_tagged
 from hk_bridge.protocols.mibeacon_objects import join, split, values_in
 from hk_bridge.protocols.quantities import sift
@@ -92,7 +92,7 @@ class MiBeaconFrame:
         bytes, by version 3 with 12.
         """
         control, parts = self.control, [b""]
-        mac = _mac_of(self.address or "")
+        mac = b"" if self.address is None else mac_of(self.address)
         if mac:
             control |= MAC_INCLUDED
             parts.append(mac[::-1])
@@ -130,7 +130,7 @@ def decode(
     if control & ENCRYPTED:
         if bind_key is None:
             return Reading("mibeacon", product_id, counter, mac, needs_key=True)
-        sender = mac or _mac_of(address or "")
+        sender = mac or mac_of(address)
         said, unknown = _first_that_fits(
             lambda start: _open(data, start, sender, bind_key), body, capability
         )
@@ -201,11 +201,3 @@ def _open(
         if is_tagged(data):
             raise
         raise BindKeyError(WRONG_KEY) from None
-
-
-def _mac_of(address: str) -> bytes:
-    """The bytes of an address as it is written; none for what macOS shows instead."""
-    try:
-        return bytes.fromhex(address.replace(":", ""))
-    except ValueError:
-        return b""

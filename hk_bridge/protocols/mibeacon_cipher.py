@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from hk_bridge.errors import BindKeyError, DecodeError
-from hk_bridge.protocols.cipher import KEY_LENGTH, MAC_LENGTH, TAG_LENGTH, open_sealed
+from hk_bridge.protocols.cipher import KEY_LENGTH, TAG_LENGTH, open_sealed
 
 _VERSION_SHIFT: Final = 12
 _FIRST_TAGGED_VERSION: Final = 4
@@ -35,8 +35,6 @@ def decrypt(data: bytes, body: int, mac: bytes, key: bytes) -> bytes:
     frame is tagged for one that does not fit. Without a tag the objects must be looked at
     to know.
     """
-    if len(mac) != MAC_LENGTH:
-        raise DecodeError("decrypting needs the address of the sensor")
     tagged = is_tagged(data)
     if body + _COUNTER_LENGTH + TAG_LENGTH > len(data):
         raise DecodeError("the encrypted frame is too short")
