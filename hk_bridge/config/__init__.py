@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hk_bridge.config.append import add, appended
+from hk_bridge.config.edit import change, changed
 from hk_bridge.config.model import (
     BluetoothConfig,
     BridgeConfig,
@@ -22,6 +23,8 @@ __all__ = [
     "SensorConfig",
     "add",
     "appended",
+    "change",
+    "changed",
     "json_schema",
     "load",
     "parse",

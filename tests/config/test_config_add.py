@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from hk_bridge import files
-from hk_bridge.config import add, append, appended, load
+from hk_bridge.config import add, append, appended, load, rewrite
 from hk_bridge.errors import ConfigError, StoreError
 from tests.config import kills
 from tests.fakes.faults import FaultyOs, failing
@@ -436,7 +436,7 @@ def test_a_file_that_is_made_meanwhile_is_kept(file: Path, faulty_os: FaultyOs) 
 def test_who_gives_up_on_a_file_that_changes_all_the_time_has_changed_nothing(
     file: Path, faulty_os: FaultyOs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(append, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(rewrite, "_PAUSE_SECONDS", 0)
 
     def fsync(descriptor: int) -> None:
         file.write_bytes(file.read_bytes() + b"\n")
@@ -462,7 +462,7 @@ def test_who_is_before_us_is_waited_for(
         if len(waits) == 3:
             os.close(lock)
 
-    monkeypatch.setattr(append, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(rewrite, "time", SimpleNamespace(sleep=sleep))
     add(file, ENTRY)
     assert len(waits) == 3
     assert untouched(file, WITH_ENTRY)
