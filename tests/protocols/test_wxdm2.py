@@ -6,9 +6,12 @@ from hypothesis import strategies as st
 
 from hk_bridge.errors import DecodeError
 from hk_bridge.protocols.wxdm2 import (
-    CHANNELS,
-    FRAME_LENGTH,
+    GIRIER,
+    PROTOCOLS,
+    QS_D01,
+    WXDM2,
     FrameHunter,
+    FrameProtocol,
     LevelFrame,
     wire_time,
 )
@@ -42,9 +45,42 @@ def test_a_frame_has_exactly_these_bytes(frame: LevelFrame, wire: str) -> None:
     assert LevelFrame.from_bytes(bytes.fromhex(wire)) == frame
 
 
-def test_there_are_two_channels_and_nine_bytes() -> None:
-    assert CHANNELS == (1, 2)
-    assert len(FULL) == FRAME_LENGTH == 9
+@pytest.mark.parametrize(
+    ("protocol", "frame", "wire"),
+    [
+        (GIRIER, LevelFrame(1, (255, 0), 1500), "00 00 FF 55 01 FF 00 05 DC 0A 00 00"),
+        (GIRIER, LevelFrame(2, (0, 0x79), 0), "00 00 FF 55 02 00 79 00 00 0A 00 00"),
+        (QS_D01, LevelFrame(1, (0x80, 0), 1500), "FF 55 80 05 DC 0A"),
+        (QS_D01, LevelFrame(1, (0, 0), 0x0AFF), "FF 55 00 0A FF 0A"),
+    ],
+)
+def test_the_relatives_have_frames_of_their_own(
+    protocol: FrameProtocol, frame: LevelFrame, wire: str
+) -> None:
+    data = bytes.fromhex(wire)
+    assert frame.to_bytes(protocol) == data
+    assert LevelFrame.from_bytes(data, protocol) == frame
+    core = data.removeprefix(protocol.lead).removesuffix(protocol.tail)
+    assert len(core) == protocol.core_length
+    assert LevelFrame.from_bytes(core, protocol) == frame
+    assert FrameHunter(protocol).feed(b"\x00\xff" + data * 2) == [frame, frame]
+
+
+def test_the_table_has_each_protocol_by_its_name() -> None:
+    assert PROTOCOLS == {"wxdm2": WXDM2, "girier": GIRIER, "qs-d01": QS_D01}
+    assert (WXDM2.channels, GIRIER.channels, QS_D01.channels) == ((1, 2), (1, 2), (1,))
+    assert GIRIER.hello == bytes.fromhex("55AA00FE00050303FF03FF09")
+    assert (WXDM2.pause, GIRIER.pause, QS_D01.pause) == (0, 0.1, 0)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values())
+@given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 0xFFFF), st.data())
+def test_every_frame_of_every_protocol_survives_the_way_there_and_back(
+    protocol: FrameProtocol, first: int, second: int, ramp: int, data: st.DataObject
+) -> None:
+    channel = data.draw(st.sampled_from(protocol.channels))
+    frame = LevelFrame(channel, (first, second if len(protocol.channels) > 1 else 0), ramp)
+    assert LevelFrame.from_bytes(frame.to_bytes(protocol), protocol) == frame
 
 
 def test_the_lead_in_may_be_missing() -> None:
@@ -198,11 +234,10 @@ def test_less_than_one_frame_is_kept(pieces: list[bytes]) -> None:
     hunter = FrameHunter()
     for piece in pieces:
         hunter.feed(piece)
-        kept = [
-            each for each in vars(hunter).values() if isinstance(each, bytes | bytearray)
-        ]
-        assert len(kept) == len(vars(hunter))  # nothing is kept in any other shape
-        assert sum(len(each) for each in kept) < FRAME_LENGTH
+        state = [each for each in vars(hunter).values() if each is not WXDM2]
+        kept = [each for each in state if isinstance(each, bytes | bytearray)]
+        assert len(kept) == len(state)  # nothing is kept in any other shape
+        assert sum(len(each) for each in kept) < len(FULL)
 
 
 def test_a_megabyte_of_junk_leaves_the_hunter_ready() -> None:
