@@ -9,26 +9,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hk_bridge.accessory_server import AccessoryServer
 from hk_bridge.complaints import Complaints
 from hk_bridge.config import Config, DimmerConfig
-from hk_bridge.errors import StoreError
+from hk_bridge.dimmer_board import DimmerBoard
+from hk_bridge.errors import LinkError, StoreError
 from hk_bridge.files import Exposed
 from hk_bridge.homekit.network import Network
 from hk_bridge.homekit.store import Identity, StateLock, Store
 from hk_bridge.identities import settle, with_adopted_address
-from hk_bridge.lamp_station import LampStation
+from hk_bridge.links.ports import is_same
 from hk_bridge.links.replay import ReplayClock, ReplayedRadio
-from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard
 from hk_bridge.memory import DeviceMemory, Memory
+from hk_bridge.protocols.wxdm2 import PROTOCOLS
 from hk_bridge.sensor_radio import MakeReplay, SensorRadio
 from hk_bridge.sensor_station import SensorStation
 from hk_bridge.status import LinkStatus, Status, to_json, versions
 from hk_bridge.supervision import Supervisor
-from hk_bridge.web.actions import Actions
+from hk_bridge.web.actions import Actions, LampRequest
 from hk_bridge.web.server import ControlServer
 
 _LOG = logging.getLogger(__name__)
@@ -122,9 +123,8 @@ class App:
             )
             for sensor in config.sensors
         ]
-        self._lamps = [
-            lamp for dimmer in config.dimmers for lamp in self._board(dimmer, remembered)
-        ]
+        self._boards = [self._board(dimmer, remembered) for dimmer in config.dimmers]
+        self._lamps = [lamp for board in self._boards for lamp in board.lamps]
 
     async def run(self, stop: asyncio.Event, welcome: Callable[[Identity], None]) -> None:
         """Run until `stop` is set; see the function of that name."""
@@ -156,7 +156,11 @@ class App:
                     replay=self._replay(),
                 )
                 runs.append(self._radio.run)
-            actions = Actions(lambda: to_json(self._status(server)), server.reset_pairings)
+            actions = Actions(
+                lambda: to_json(self._status(server)),
+                server.reset_pairings,
+                self._set_lamp,
+            )
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(coroutine)
@@ -183,31 +187,16 @@ class App:
 
     # -- putting it together ----------------------------------------------------------
 
-    def _board(self, dimmer: DimmerConfig, remembered: DeviceMemory) -> list[LampStation]:
-        """The lamps of one dimmer, on a link of their own."""
+    def _board(self, dimmer: DimmerConfig, remembered: DeviceMemory) -> DimmerBoard:
+        """A dimmer, on a link of its own."""
         port = dimmer.port
         if self._options.simulate:
-            board = SimulatedBoard(dimmer.name)
-            self._links.append(Supervisor(board))
-            port = board.port
-        link = SerialLink(port, dimmer.baudrate, dimmer.ramp)
-        lamps = [
-            LampStation(
-                dimmer,
-                channel,
-                link,
-                remembered.lamps.get(dimmer.identity(channel.channel)),
-                self._changed.set,
-            )
-            for channel in dimmer.channels
-        ]
-
-        def resend() -> None:
-            for lamp in lamps:
-                lamp.resend()
-
-        self._links.append(Supervisor(link, resend))
-        return lamps
+            simulated = SimulatedBoard(dimmer.name, PROTOCOLS[dimmer.protocol])
+            self._links.append(Supervisor(simulated))
+            port = simulated.port
+        board = DimmerBoard(dimmer, port, remembered.lamps, self._changed.set)
+        self._links.append(Supervisor(board.link, board.resend))
+        return board
 
     def _replay(self) -> MakeReplay | None:
         """What plays the capture that was asked for; None where none was."""
@@ -244,9 +233,9 @@ class App:
         return DeviceMemory(
             {sensor.identity: sensor.remember(now) for sensor in self._sensors},
             {
-                lamp.identity: lamp.channel.lamp
+                lamp.identity: lamp.channel.kept
                 for lamp in self._lamps
-                if lamp.channel.level is not None
+                if lamp.channel.kept is not None
             },
         )
 
@@ -273,6 +262,23 @@ class App:
             tuple(sensor.status(self._clock()) for sensor in self._sensors),
             tuple(lamp.status() for lamp in self._lamps),
         )
+
+    def _set_lamp(self, request: LampRequest) -> dict[str, Any]:
+        """Set a lamp from the command line; see `Actions`."""
+        for lamp in self._lamps:
+            status = lamp.status()
+            if is_same(status.port, request.port) and status.channel == request.channel:
+                break
+        else:
+            raise LinkError(
+                f"there is no lamp on channel {request.channel} of {request.port}: name "
+                "another channel, or add this one to accessories.json"
+            )
+        if request.level is not None:
+            lamp.set_level(request.level, request.ramp)
+        elif request.percent is not None:
+            lamp.set_percent(request.percent, request.ramp)
+        return dict(to_json(lamp.status()))
 
     def _say_what_runs(self, network: Network, port: int) -> None:
         _LOG.info(

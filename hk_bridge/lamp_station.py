@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
+from hk_bridge.complaints import Complaints
 from hk_bridge.config import ChannelConfig, DimmerConfig
-from hk_bridge.devices.dimmer import DimmerChannel, Lamp, LevelCurve
+from hk_bridge.devices.dimmer import Change, DimmerChannel, Lamp, LevelCurve
+from hk_bridge.devices.push_button import Gesture
 from hk_bridge.errors import LinkError
 from hk_bridge.homekit.accessories import Information, LampAccessory
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.status import LampStatus
+
+_LOG = logging.getLogger(__name__)
+_complaints: Final = Complaints(_LOG)
 
 _BLINKS: Final = 3
 _BLINK_SECONDS: Final = 0.5
@@ -40,18 +47,22 @@ class LampStation:
         self.identity = dimmer.identity(config.channel)
         self.link = link
         self.channel = DimmerChannel(
-            LevelCurve(config.min_level, config.max_level), remembered
+            LevelCurve(config.min_level, config.max_level, config.gamma),
+            remembered,
+            dimmer.startup,
         )
+        link.assume(config.channel, self.channel.assumed)
         self._on_change = on_change
         self._blinking: asyncio.Task[None] | None = None
 
     def make_accessory(self, driver: BridgeDriver, aid: int) -> LampAccessory:
         """The accessory on which this lamp is shown from now on."""
         number = self.config.channel
+        maker = self._dimmer.protocol.upper()
         serial = f"{self._dimmer.id or 'WXDM2'}-{number}"
         self.accessory = LampAccessory(
             driver,
-            Information(self.config.name, "WXDM2", f"Dimmer channel {number}", serial),
+            Information(self.config.name, maker, f"Dimmer channel {number}", serial),
             aid,
             self.identify,
             apply=self.apply,
@@ -62,18 +73,43 @@ class LampStation:
 
     def apply(self, on: bool | None, brightness: int | None) -> Lamp:  # noqa: FBT001 # HomeKit's own pair
         """Carry out one write. Raises LinkError, with nothing changed, without a port."""
-        lamp = self.channel.lamp.set(on=on, brightness=brightness)
-        level = self.channel.level_of(lamp)
-        if (
-            level != self.channel.level
-            or self._blinking is not None
-            or not self.link.is_open
-        ):
-            self._stop_blinking()
-            self.link.submit(self.config.channel, level)
-        self.channel.accept(lamp)
+        now = time.monotonic()
+        self._carry_out(self.channel.write(now, on=on, brightness=brightness))
+        return self.channel.lamp
+
+    def press(self, gesture: Gesture) -> None:
+        """Do what its push-button means."""
+        change = self.channel.press(gesture)
+        if change is None:
+            return
+        try:
+            self._carry_out(change)
+        except LinkError as error:
+            _complaints.say(
+                (self.identity, str(error)),
+                f"{self.config.name} was not set by its button: {error}",
+            )
+        self.accessory.show(self.channel.lamp)
+
+    def set_percent(self, percent: int, ramp: int | None = None) -> None:
+        """Set it to `percent` (0–100) from elsewhere, with the usual ramp unless given.
+
+        Home sees it. Raises LinkError, with nothing changed, without a port.
+        """
+        change = self.channel.write(time.monotonic(), on=None, brightness=percent)
+        self._carry_out(change, ramp)
+        self.accessory.show(self.channel.lamp)
+
+    def set_level(self, level: int, ramp: int | None = None) -> None:
+        """Set it to this very `level` (0–255); see `set_percent`."""
+        self._carry_out(self.channel.observe(level), ramp)
+        self.accessory.show(self.channel.lamp)
+
+    def _carry_out(self, change: Change, ramp: int | None = None) -> None:
+        self.link.submit(self.config.channel, change.level, slide=change.slide, ramp=ramp)
+        self._stop_blinking()
+        self.channel.accept(change, time.monotonic())
         self._on_change()
-        return lamp
 
     def status(self) -> LampStatus:
         """What it is set to."""
@@ -88,11 +124,6 @@ class LampStation:
             lamp.brightness,
             self.channel.level,
         )
-
-    def resend(self) -> None:
-        """Send the last accepted level again, after the port has come back."""
-        if self.channel.level is not None:
-            self.link.submit(self.config.channel, self.channel.level)
 
     def identify(self) -> None:
         """Blink, and then put the lamp back. Raises LinkError without a port."""

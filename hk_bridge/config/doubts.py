@@ -22,6 +22,7 @@ def findings(house: House) -> Iterator[Finding]:
     yield from _empty(house)
     yield from _without_effect(house)
     yield from _names(house)
+    yield from _deaf_buttons(house)
 
 
 def _empty(house: House) -> Iterator[Finding]:
@@ -36,6 +37,17 @@ def _without_effect(house: House) -> Iterator[Finding]:
         for key, description in without_effect(entry.part).items():
             if key in entry.given:
                 yield Finding(entry.at(key), description[0].lower() + description[1:])
+
+
+def _deaf_buttons(house: House) -> Iterator[Finding]:
+    ports = {dimmer.path: dimmer.text("port") or "" for dimmer in house.dimmers}
+    for lamp in house.lamps:
+        if "button" in lamp.values and ports[lamp.path[:2]].startswith("socket://"):
+            yield Finding(
+                lamp.at("button"),
+                "no button can be read by way of socket://, but rfc2217:// can, if the "
+                "server knows it",
+            )
 
 
 def _names(house: House) -> Iterator[Finding]:

@@ -68,24 +68,40 @@ class SensorConfig:
 
 @dataclass(frozen=True, slots=True)
 class ChannelConfig:
-    """One lamp of a dimmer; levels are 0–255, None for the whole range."""
+    """One lamp of a dimmer; levels are 0–255, None for the whole range.
+
+    `button` is the modem-status line with a push-button.
+    """
 
     channel: int
     name: str
     min_level: int | None = None
     max_level: int | None = None
+    gamma: float = 1.0
+    button: Literal["cts", "dsr", "ri", "cd"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DimmerConfig:
-    """One dimmer board on a serial line; `ramp` is the raw u16 of its frames."""
+    """One dimmer board on a serial line.
+
+    `protocol` is a name of `protocols.wxdm2.PROTOCOLS`, ramps are the raw u16 of frames,
+    `refresh` is in seconds, 0 for never, and `pause` in seconds, None for what the
+    protocol wants.
+    """
 
     name: str
     port: str
     channels: tuple[ChannelConfig, ...]
     id: str | None = None
+    protocol: str = "wxdm2"
     baudrate: int = 9600
     ramp: int = 1500
+    slide_ramp: int = 0
+    repeat: int = 1
+    refresh: float = 60.0
+    pause: float | None = None
+    startup: Literal["restore", "off", "keep"] = "restore"
 
     def identity(self, channel: int) -> str:
         """What the aid of one of its lamps hangs on: never the port, never the name."""

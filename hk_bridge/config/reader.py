@@ -261,6 +261,7 @@ def _names(sensor: Sensor) -> dict[Quantity, str]:
 
 
 def _dimmer(dimmer: Dimmer) -> DimmerConfig:
+    milliseconds = dimmer.min_interval
     return DimmerConfig(
         name=dimmer.name,
         port=dimmer.port,
@@ -270,10 +271,18 @@ def _dimmer(dimmer: Dimmer) -> DimmerConfig:
                 name=each.name,
                 min_level=each.min_level,
                 max_level=each.max_level,
+                gamma=each.gamma,
+                button=each.button,
             )
             for each in dimmer.channels
         ),
         id=dimmer.id,
+        protocol=dimmer.protocol,
         baudrate=dimmer.baudrate,
         ramp=dimmer.ramp,
+        slide_ramp=dimmer.slide_ramp,
+        repeat=dimmer.repeat,
+        refresh=dimmer.refresh,
+        pause=None if milliseconds is None else milliseconds / 1000,
+        startup=dimmer.startup,
     )

@@ -10,6 +10,7 @@ from hk_bridge.config.lines import Path
 from hk_bridge.config.messages import Finding
 from hk_bridge.config.names import comparable
 from hk_bridge.model import parse_address
+from hk_bridge.protocols.wxdm2 import PROTOCOLS, WXDM2
 
 #: A HomeKit bridge holds 150 accessories, and is one of them itself.
 MOST_ACCESSORIES = 149
@@ -75,6 +76,12 @@ def _channels(house: House) -> _Keyed:
             yield lamp.at("channel"), (dimmer, number)
 
 
+def _buttons(house: House) -> _Keyed:
+    for lamp in house.lamps:
+        if line := lamp.text("button"):
+            yield lamp.at("button"), (lamp.path[:2], line)
+
+
 def _names_in_home(house: House) -> _Keyed:
     return _names(sorted((*house.sensors, *house.lamps), key=house.offset))
 
@@ -132,6 +139,21 @@ def _channel_counts(house: House) -> Iterator[Finding]:
             )
 
 
+def _channels_of_protocols(house: House) -> Iterator[Finding]:
+    protocols = {
+        dimmer.path: PROTOCOLS.get(dimmer.text("protocol") or "", WXDM2)
+        for dimmer in house.dimmers
+    }
+    for lamp in house.lamps:
+        protocol, number = protocols[lamp.path[:2]], lamp.number("channel")
+        if number in _CHANNELS and number not in protocol.channels:
+            allowed = " or ".join(map(str, protocol.channels))
+            yield Finding(
+                lamp.at("channel"),
+                f"found {number:g}, allowed is {allowed} with the protocol {protocol.name}",
+            )
+
+
 def _fits_on_a_bridge(house: House) -> Iterator[Finding]:
     count = len(house.sensors) + len(house.lamps)
     if count > MOST_ACCESSORIES:
@@ -154,6 +176,8 @@ _RULES: tuple[_Rule, ...] = (
     _Unique(_ports, "the same port as {other}, each dimmer needs its own"),
     _channel_counts,
     _Unique(_channels, "the same channel as {other}, each has one lamp"),
+    _channels_of_protocols,
+    _Unique(_buttons, "the same line as {other}, each button needs its own"),
     _levels,
     _Unique(_names_in_home, "the same name as {other}, Siri could not tell them apart"),
     _Unique(_names_of_dimmers, "the same name as {other}, each dimmer needs its own"),

@@ -32,6 +32,7 @@ from hk_bridge.config.fields import (
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MINUTES_PER_YEAR = 365 * 24 * 60
+_SECONDS_PER_DAY = 24 * 60 * 60
 
 
 def _without_effect(why: str, alias: str | None = None) -> Any:  # noqa: ANN401 - any field
@@ -178,6 +179,18 @@ class Channel(Part):
         default=None,
         description="Level at full brightness; absent: the whole range",
     )
+    gamma: float = Field(
+        default=1.0,
+        ge=0.2,
+        le=5,
+        description="Above 1, the lower percents have finer steps, as the eye has; 1: all "
+        "steps are equal",
+    )
+    button: Given[Literal["cts", "dsr", "ri", "cd"]] = Field(
+        default=None,
+        description="Line of the serial adapter with a push-button for this lamp: a click "
+        "toggles, holding it dims; absent: no button",
+    )
 
 
 class Dimmer(Part):
@@ -195,11 +208,48 @@ class Dimmer(Part):
         description="Serial port such as /dev/ttyUSB0, or a URL that pyserial knows, "
         "such as socket://host:7000",
     )
+    protocol: Literal["wxdm2", "girier", "qs-d01"] = Field(
+        default="wxdm2", description="Kind of frames that the board understands"
+    )
     baudrate: WholeNumber = Field(
         default=9600, ge=50, le=4_000_000, description="Speed of the line in baud"
     )
     ramp: WholeNumber = Field(
-        default=1500, ge=0, le=65535, description="Length of a fade, as the board counts it"
+        default=1500,
+        ge=0,
+        le=65535,
+        description="Length of the fade when a lamp is switched, as the board counts it",
+    )
+    slide_ramp: WholeNumber = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="The same while a slider is moved or a button is held; 0: at once",
+    )
+    repeat: WholeNumber = Field(
+        default=1,
+        ge=0,
+        le=10,
+        description="How often the last frame of a burst is sent again, each 100 ms later",
+    )
+    refresh: float = Field(
+        default=60.0,
+        ge=0,
+        le=_SECONDS_PER_DAY,
+        description="Seconds after which each level is sent again, as it may be lost; "
+        "0: never",
+    )
+    min_interval: Given[float] = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="Milliseconds of pause between two frames; absent: what the protocol "
+        "wants",
+    )
+    startup: Literal["restore", "off", "keep"] = Field(
+        default="restore",
+        description="What becomes of the lamps when the program starts. restore: they are "
+        "set to what they were; off: they are switched off; keep: nothing is sent",
     )
     # The length is checked with the rules: pydantic, when it finds a list too long, says
     # nothing more about what is in it.

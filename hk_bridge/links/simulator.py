@@ -20,7 +20,7 @@ from typing import Final
 from hk_bridge.model import Advertisement, LinkState
 from hk_bridge.protocols import mibeacon
 from hk_bridge.protocols.mibeacon_objects import encode_values
-from hk_bridge.protocols.wxdm2 import FrameHunter
+from hk_bridge.protocols.wxdm2 import WXDM2, FrameHunter, FrameProtocol
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,14 +109,15 @@ def _step(value: int, bounds: tuple[int, int], weather: random.Random) -> int:
 class SimulatedBoard:
     """A dimmer board behind a pseudo-terminal; `port` is what to open."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, protocol: FrameProtocol = WXDM2) -> None:
         self.name = f"simulated dimmer {name}"
+        self._protocol = protocol
         self._board, self._line = os.openpty()
         tty.setraw(self._board, termios.TCSANOW)
         os.set_blocking(self._board, False)
         self.port = os.ttyname(self._line)
-        self.levels = {1: 0, 2: 0}
-        self._hunter = FrameHunter()
+        self.levels = dict.fromkeys(protocol.channels, 0)
+        self._hunter = FrameHunter(protocol)
 
     async def run(self, report: Callable[[LinkState], None]) -> None:
         """Take frames until cancelled."""
@@ -137,7 +138,7 @@ class SimulatedBoard:
                 _LOG.info(
                     "%s: %s, lamp %d is at level %d",
                     self.name,
-                    frame.to_bytes().hex(" ").upper(),
+                    frame.to_bytes(self._protocol).hex(" ").upper(),
                     frame.channel,
                     self.levels[frame.channel],
                 )

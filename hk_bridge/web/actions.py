@@ -2,14 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+#: What each number may be.
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "channel": (1, 2),
+    "percent": (0, 100),
+    "level": (0, 255),
+    "ramp": (0, 65535),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LampRequest:
+    """A lamp to be set: the one on `channel` (1 or 2) of the dimmer on `port`.
+
+    Either `percent` (0–100) is given or `level` (0–255). `ramp` is the raw u16 of the
+    frame, None for the usual one.
+    """
+
+    port: str
+    channel: int
+    percent: int | None = None
+    level: int | None = None
+    ramp: int | None = None
+
+    @classmethod
+    def from_json(cls, data: object) -> LampRequest:
+        """What `to_json` makes. Raises ValueError, with words for a person."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("port"), str):
+            raise ValueError('allowed is an object with a "port"')
+        numbers: dict[str, Any] = {key: data.get(key) for key in _RANGES}
+        for key, (low, high) in _RANGES.items():
+            value = numbers[key]
+            if value is None and key != "channel":
+                continue
+            if type(value) is not int or not low <= value <= high:
+                raise ValueError(f'"{key}" has to be a whole number from {low} to {high}')
+        if (numbers["percent"] is None) is (numbers["level"] is None):
+            raise ValueError('either "percent" or "level" has to be given')
+        return cls(data["port"], **numbers)
+
+    def to_json(self) -> dict[str, Any]:
+        """What goes over HTTP."""
+        return {
+            key: value
+            for key in ("port", *_RANGES)
+            if (value := getattr(self, key)) is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What the application does, by whom it is done."""
+    """What the application does, by whom it is done.
+
+    `set_lamp` answers with the status of the lamp, and raises LinkError where there is
+    none such or it cannot be reached.
+    """
 
     status: Callable[[], dict[str, Any]]
     reset_pairings: Callable[[], Awaitable[int]]
+    set_lamp: Callable[[LampRequest], dict[str, Any]]

@@ -40,8 +40,10 @@ def runs(directory: Path) -> bool:
     return True
 
 
-async def ask(directory: Path, method: str, path: str) -> dict[str, Any]:
-    """The JSON with which the bridge answers.
+async def ask(
+    directory: Path, method: str, path: str, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The JSON with which the bridge answers to `body`, where there is one.
 
     Raises LinkError where none runs with this state directory, it does not answer, or it
     cannot do what it is asked for.
@@ -49,7 +51,7 @@ async def ask(directory: Path, method: str, path: str) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             with socket_path(directory) as address:
-                status, answer = await _answer(address, method, path)
+                status, answer = await _answer(address, method, path, body)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise LinkError(_why_not(directory, error)) from error
     if not isinstance(answer, dict):
@@ -59,13 +61,15 @@ async def ask(directory: Path, method: str, path: str) -> dict[str, Any]:
     return answer
 
 
-async def _answer(address: str, method: str, path: str) -> tuple[int, object]:
+async def _answer(
+    address: str, method: str, path: str, body: dict[str, Any] | None
+) -> tuple[int, object]:
     """Status code and JSON, once it is our turn."""
     while True:
         try:
             async with (
                 aiohttp.ClientSession(connector=aiohttp.UnixConnector(address)) as session,
-                session.request(method, f"http://bridge{path}") as response,
+                session.request(method, f"http://bridge{path}", json=body) as response,
             ):
                 return response.status, await response.json()
         except OSError as error:

@@ -110,10 +110,12 @@ SENSORS: list[dict[str, Any]] = [
 
 
 def dimmer(port: str, **more: Any) -> dict[str, Any]:
+    """A dimmer with two lamps, which sends each frame once unless told otherwise."""
     return {
         "accessory": "Dimmer",
         "name": "Dual Dimmer",
         "port": port,
+        "repeat": 0,
         "channels": [
             {"channel": 1, "name": "Ceiling Light"},
             {"channel": 2, "name": "Mirror Light"},

@@ -154,8 +154,12 @@ async def test_writes_come_out_of_the_serial_port_as_exact_frames(
             ["0a ff 55 01 cc b2 05 dc 0a", "0a ff 55 02 cc b2 05 dc 0a"],
             [True, 80, True, 70],
         ),
-        # The same again changes nothing, and so says nothing.
-        ([(CEILING, ON, True), (CEILING, BRIGHTNESS, 80)], [], [True, 80, True, 70]),
+        # The same again is sent again: perhaps the lamp has not heard it.
+        (
+            [(CEILING, ON, True), (CEILING, BRIGHTNESS, 80)],
+            ["0a ff 55 01 cc b2 05 dc 0a"],
+            [True, 80, True, 70],
+        ),
     ]
     lamps = [(CEILING, ON), (CEILING, BRIGHTNESS), (MIRROR, ON), (MIRROR, BRIGHTNESS)]
     expected: list[str] = []

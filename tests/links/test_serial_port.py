@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import itertools
 import logging
@@ -22,6 +21,7 @@ import serial
 
 from hk_bridge.errors import LinkError
 from hk_bridge.links import serial_port
+from hk_bridge.links.line_schedule import LineSettings
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.model import LinkState
 from tests.fakes.board import LINE_SPEED, BoardEmulator
@@ -40,8 +40,14 @@ def checked_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serial_port, "_CHECK_SECONDS", 0.01)
 
 
+def link_at(port: str, baudrate: int = FAST, ramp: int = 1500) -> SerialLink:
+    """A link that sends what is submitted, once."""
+    settings = LineSettings(baudrate=baudrate, ramp=ramp, repeat=0, refresh=0)
+    return SerialLink(port, settings)
+
+
 def link_to(board: BoardEmulator, baudrate: int = FAST, ramp: int = 1500) -> SerialLink:
-    return SerialLink(board.port, baudrate, ramp)
+    return link_at(board.port, baudrate, ramp)
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -291,9 +297,10 @@ async def test_levels_of_before_a_reopening_are_not_sent_by_themselves(
     async with running(link):
         link.submit(2, 8)
         await until(lambda: len(board.frames) == 2)
+    # Channel 1 was to be at 200: that is what frames of the other one carry.
     assert text(board.frames) == [
         "0a ff 55 01 01 00 05 dc 0a",
-        "0a ff 55 02 00 08 05 dc 0a",
+        "0a ff 55 02 c8 08 05 dc 0a",
     ]
 
 
@@ -318,24 +325,16 @@ async def test_what_is_submitted_as_soon_as_the_port_is_open_is_sent(
 
 async def test_a_missing_port_is_said_with_where_to_look(tmp_path: Path) -> None:
     port = tmp_path / "ttyUSB0"
-    assert await failure(SerialLink(str(port), 9600, 0)) == (
-        f"serial port {port} is not there. Is the adapter plugged in? See: "
-        "ls -l /dev/serial/by-id"
-    )
+    said = await failure(link_at(str(port), 9600))
+    assert said.startswith(f"serial port {port} is not there. Is the adapter plugged in? ")
 
 
-async def test_a_port_that_another_program_holds_is_said(board: BoardEmulator) -> None:
+async def test_a_port_that_somebody_else_holds_is_said(board: BoardEmulator) -> None:
     with serial.Serial(board.port, exclusive=True):
-        assert await failure(link_to(board)) == (
-            f"serial port {board.port} is in use by another program"
-        )
+        said = await failure(link_to(board))
+        assert said.startswith(f"serial port {board.port} is open in this program already")
     async with running(link_to(board)):
-        pass
-
-
-async def test_two_links_do_not_share_a_port(board: BoardEmulator) -> None:
-    async with running(link_to(board)):
-        assert "is in use by another program" in await failure(link_to(board))
+        assert "is open in this program already" in await failure(link_to(board))
 
 
 @pytest.mark.parametrize("make", [Path.touch, lambda path: path.symlink_to("/dev/null")])
@@ -344,28 +343,13 @@ async def test_a_file_that_is_no_port_is_said(
 ) -> None:
     port = tmp_path / "port"
     make(port)
-    assert await failure(SerialLink(str(port), 9600, 0)) == (
-        f"serial port {port} is no serial port"
-    )
+    said = await failure(link_at(str(port), 9600))
+    assert said.startswith(f"serial port {port} is no serial port")
 
 
 async def test_a_folder_is_no_port(tmp_path: Path) -> None:
-    said = await failure(SerialLink(str(tmp_path), 9600, 0))
-    assert said.startswith(f"serial port {tmp_path} cannot be used: ")
-    assert "Is a directory" in said
-
-
-async def test_a_port_that_this_user_may_not_open_is_said_with_what_to_type(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise serial.SerialException(errno.EACCES, "could not open port /dev/ttyUSB0")
-
-    monkeypatch.setattr(serial, "serial_for_url", refuse)
-    assert await failure(SerialLink("/dev/ttyUSB0", 9600, 0)) == (
-        "serial port /dev/ttyUSB0 may not be opened by this user. Type: sudo usermod -aG "
-        "dialout $USER, then log in again"
-    )
+    said = await failure(link_at(str(tmp_path), 9600))
+    assert said.startswith(f"serial port {tmp_path} is a folder, and no serial port")
 
 
 @pytest.mark.parametrize(
@@ -383,7 +367,7 @@ async def test_a_port_that_this_user_may_not_open_is_said_with_what_to_type(
     ],
 )
 async def test_an_invalid_url_is_a_link_error_that_shows_valid_ones(url: str) -> None:
-    said = await failure(SerialLink(url, 9600, 0))
+    said = await failure(link_at(url, 9600))
     assert said.startswith(f"serial port {url} is no port: ")
     assert "socket://host:7000" in said
 
@@ -479,9 +463,8 @@ async def test_a_port_that_takes_nothing_any_more_is_given_up(
     async with running(link) as task:
         board.stall()
         await writes.come(link)
-        assert await loss(task) == (
-            f"serial port {board.port} cannot be used: Write timeout"
-        )
+        said = await loss(task)
+        assert said.startswith(f"serial port {board.port} takes no bytes any more")
 
 
 @pytest.mark.usefixtures("checked_often")
@@ -540,7 +523,6 @@ class HangingLine:
         self.opening, self.writing, self.closing = (threading.Event() for _ in range(3))
         self.calls: list[str] = []
         self.closed = threading.Event()
-        self.in_waiting = 0
 
     def open(self, *_: object, **__: object) -> HangingLine:
         self.calls.append("open")
@@ -584,7 +566,7 @@ async def test_a_link_ends_at_once_while_opening_hangs_and_closes_what_comes_of_
     line: HangingLine,
 ) -> None:
     line.closing.set()
-    link = SerialLink("socket://far.away:7000", 9600, 0)
+    link = link_at("socket://far.away:7000", 9600)
     task = asyncio.create_task(link.run(lambda _state: None))
     await until(lambda: line.calls)
     await ended(task)
@@ -598,7 +580,7 @@ async def test_a_link_that_ends_when_its_port_has_just_opened_closes_it(
     line: HangingLine,
 ) -> None:
     line.release()
-    task = asyncio.create_task(SerialLink("p", 9600, 0).run(lambda _state: None))
+    task = asyncio.create_task(link_at("p", 9600).run(lambda _state: None))
     # The port is open, and the link has not heard of it: the loop has not come round.
     await asyncio.sleep(0)
     end = time.monotonic() + PATIENCE
@@ -622,7 +604,7 @@ async def test_an_opening_that_fails_when_nobody_waits_any_more_is_no_fuss(
         raise serial.SerialException("no route to host")
 
     monkeypatch.setattr(serial, "serial_for_url", fail)
-    task = asyncio.create_task(SerialLink("p", 9600, 0).run(lambda _state: None))
+    task = asyncio.create_task(link_at("p", 9600).run(lambda _state: None))
     await until(called.is_set)
     await ended(task)
     go_on.set()
@@ -633,22 +615,27 @@ async def test_an_opening_that_fails_when_nobody_waits_any_more_is_no_fuss(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-async def test_a_link_ends_while_a_write_hangs(line: HangingLine) -> None:
+async def test_a_link_ends_while_a_write_hangs_and_closes_the_port_after_it(
+    line: HangingLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_port, "_CLOSE_SECONDS", 0.01)
     line.opening.set()
     line.closing.set()
-    link = SerialLink("p", 9600, 0)
+    link = link_at("p", 9600)
     async with running(link) as task:
         link.submit(1, 1)
         await until(lambda: "write" in line.calls)
         await ended(task)
-        assert line.closed.is_set()
+        assert not line.closed.is_set()
+        line.writing.set()
+        await until(line.closed.is_set)
 
 
 async def test_a_close_that_takes_its_time_holds_up_nothing_else(
     line: HangingLine,
 ) -> None:
     line.opening.set()
-    async with running(SerialLink("p", 9600, 0)) as task:
+    async with running(link_at("p", 9600)) as task:
         task.cancel()
         await until(lambda: "close" in line.calls)
         # The loop runs: else nobody could do this.
@@ -664,7 +651,7 @@ async def test_a_close_that_hangs_is_left_to_itself(
 ) -> None:
     monkeypatch.setattr(serial_port, "_CLOSE_SECONDS", 0.01)
     line.opening.set()
-    async with running(SerialLink("p", 9600, 0)) as task:
+    async with running(link_at("p", 9600)) as task:
         await ended(task)
         assert line.calls == ["open", "close"]
         assert not line.closed.is_set()
@@ -701,7 +688,7 @@ async def serial_server() -> AsyncIterator[tuple[Server, str]]:
 
 async def test_frames_go_over_the_network_too() -> None:
     async with serial_server() as (server, url):
-        link = SerialLink(url, 9600, 1500)
+        link = link_at(url, 9600)
         async with running(link):
             link.submit(1, 255)
             await until(lambda: len(server.received) == 9)
@@ -715,14 +702,12 @@ async def test_frames_go_over_the_network_too() -> None:
 @pytest.mark.usefixtures("checked_often")
 async def test_a_server_that_hangs_up_is_noticed() -> None:
     async with serial_server() as (server, url):
-        link = SerialLink(url, 9600, 1500)
+        link = link_at(url, 9600)
         async with running(link) as task:
             await until(lambda: server.clients)
             server.clients[0].close()
             said = await loss(task)
-            assert said == (
-                f"serial port {url} cannot be used: read failed: socket disconnected"
-            )
+            assert said.startswith(f"serial port {url} was hung up by the server")
             with pytest.raises(LinkError):
                 link.submit(1, 1)
 
@@ -731,9 +716,8 @@ async def test_a_server_that_refuses_is_said() -> None:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))  # bound, and does not listen
         url = f"socket://{LOOPBACK}:{probe.getsockname()[1]}"
-        said = await failure(SerialLink(url, 9600, 1500))
-    assert said.startswith(f"serial port {url} cannot be used: ")
-    assert said.endswith("Connection refused")
+        said = await failure(link_at(url, 9600))
+    assert said.startswith(f"serial port {url} cannot be reached: nothing listens")
 
 
 @pytest.mark.usefixtures("checked_often")
@@ -747,7 +731,7 @@ async def test_a_loop_is_a_port_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
     written: list[bytes] = []
     monkeypatch.setattr(serial, "serial_for_url", opened)
-    link = SerialLink("loop://", 9600, 1500)
+    link = link_at("loop://", 9600)
     async with running(link) as task:
         (port,) = lines
         write = port.write

@@ -14,6 +14,7 @@ import pytest
 
 from hk_bridge.errors import DecodeError, LinkError
 from hk_bridge.links import serial_port, simulator
+from hk_bridge.links.line_schedule import LineSettings
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard, SimulatedRadio
 from hk_bridge.model import Advertisement, LinkState, Reading
@@ -139,7 +140,7 @@ async def test_the_radio_waits_a_second_between_broadcasts() -> None:
 async def test_the_board_turns_frames_into_levels() -> None:
     board = SimulatedBoard("Dimmer")
     assert board.name == "simulated dimmer Dimmer"
-    link = SerialLink(board.port, 115200, 1500)
+    link = SerialLink(board.port, LineSettings(baudrate=115200))
     async with running(board) as how, running(link):
         assert how == f"on {board.port}"
         assert board.levels == {1: 0, 2: 0}
@@ -171,7 +172,7 @@ async def test_a_board_that_has_ended_is_gone_for_the_link(
     monkeypatch.setattr(serial_port, "_CHECK_SECONDS", 0.01)
     board = SimulatedBoard("Dimmer")
     async with running(board):
-        link = SerialLink(board.port, 9600, 0)
+        link = SerialLink(board.port, LineSettings())
         up: list[LinkState] = []
         task = asyncio.create_task(link.run(up.append))
         await until(lambda: up)

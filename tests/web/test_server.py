@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import resource
 import socket
 import stat
@@ -22,7 +23,7 @@ import pytest
 
 from hk_bridge.errors import LinkError, StoreError
 from hk_bridge.web import client, server
-from hk_bridge.web.actions import Actions
+from hk_bridge.web.actions import Actions, LampRequest
 from hk_bridge.web.server import ControlServer
 from tests.test_cli import SAMPLE, running
 
@@ -40,13 +41,20 @@ class Bridge:
     def __init__(self) -> None:
         self.uptime = 5.0
         self.resets = 0
+        self.lamps: list[LampRequest] = []
         self.fails = False
         self.goes_on = asyncio.Event()
         self.goes_on.set()
 
     @property
     def actions(self) -> Actions:
-        return Actions(lambda: {"uptime": self.uptime}, self._reset)
+        return Actions(lambda: {"uptime": self.uptime}, self._reset, self._set_lamp)
+
+    def _set_lamp(self, request: LampRequest) -> dict[str, Any]:
+        if request.channel == 2:
+            raise LinkError(f"there is no lamp on channel 2 of {request.port}")
+        self.lamps.append(request)
+        return {"name": "Ceiling Light", "level": request.level}
 
     async def _reset(self) -> int:
         self.resets += 1
@@ -102,6 +110,52 @@ async def test_it_answers_in_json(tmp_path: Path) -> None:
         assert headers["content-type"] == "application/json; charset=utf-8"
         code, _, body = await answer(tmp_path, request("POST", "/pairing/reset"))
         assert (code, body, bridge.resets) == (200, {"controllers": 2}, 1)
+
+
+async def test_a_lamp_is_set_by_what_is_asked_for(tmp_path: Path) -> None:
+    wanted = LampRequest("/dev/ttyUSB0", 1, level=102, ramp=0)
+    async with serving(tmp_path) as bridge:
+        told = await client.ask(tmp_path, "POST", "/lamps", wanted.to_json())
+        assert told == {"name": "Ceiling Light", "level": 102}
+        assert bridge.lamps == [wanted]
+        with pytest.raises(LinkError, match="there is no lamp on channel 2 of p"):
+            await client.ask(
+                tmp_path, "POST", "/lamps", LampRequest("p", 2, percent=1).to_json()
+            )
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([], 'an object with a "port"'),
+        ({}, 'an object with a "port"'),
+        ({"port": 1, "channel": 1, "percent": 1}, 'an object with a "port"'),
+        ({"port": "p", "percent": 1}, '"channel" has to be a whole number from 1 to 2'),
+        ({"port": "p", "channel": 3, "percent": 1}, '"channel" has to be'),
+        ({"port": "p", "channel": True, "percent": 1}, '"channel" has to be'),
+        ({"port": "p", "channel": 1}, 'either "percent" or "level"'),
+        ({"port": "p", "channel": 1, "percent": 1, "level": 1}, 'either "percent" or'),
+        ({"port": "p", "channel": 1, "percent": 101}, '"percent" has to be'),
+        ({"port": "p", "channel": 1, "percent": 1.5}, '"percent" has to be'),
+        ({"port": "p", "channel": 1, "level": 256}, '"level" has to be'),
+        ({"port": "p", "channel": 1, "level": -1}, '"level" has to be'),
+        ({"port": "p", "channel": 1, "level": 1, "ramp": 65536}, '"ramp" has to be'),
+    ],
+)
+async def test_a_lamp_is_not_set_by_what_is_no_request(
+    tmp_path: Path, body: Any, words: str
+) -> None:
+    async with serving(tmp_path) as bridge:
+        with pytest.raises(LinkError, match=re.escape(words)):
+            await client.ask(tmp_path, "POST", "/lamps", body)
+    assert bridge.lamps == []
+
+
+async def test_a_body_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    head = "POST /lamps HTTP/1.1\r\nHost: bridge\r\nContent-Length: 3\r\n\r\n"
+    async with serving(tmp_path) as bridge:
+        code, _, body = await answer(tmp_path, head.encode() + b"{{{")
+    assert (code, list(body), bridge.lamps) == (400, ["error"], [])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""A dimmer of the house: its link, its lamps, and its push-buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hk_bridge.config import DimmerConfig
+from hk_bridge.devices.dimmer import Lamp
+from hk_bridge.devices.push_button import Gesture
+from hk_bridge.lamp_station import LampStation
+from hk_bridge.links.line_schedule import LineSettings
+from hk_bridge.links.serial_port import SerialLink
+from hk_bridge.protocols.wxdm2 import PROTOCOLS
+
+
+class DimmerBoard:
+    """One board behind `port`, which is that of its configuration unless it is simulated.
+
+    `remembered` has what lamps were, by their identities. `on_change` is called after
+    each change of a lamp that was accepted.
+    """
+
+    def __init__(
+        self,
+        config: DimmerConfig,
+        port: str,
+        remembered: Mapping[str, Lamp],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._says_hello = bool(PROTOCOLS[config.protocol].hello)
+        buttons = {
+            channel.channel: channel.button
+            for channel in config.channels
+            # The line of a simulated board has none that a button could be on.
+            if channel.button is not None and port == config.port
+        }
+        self.link = SerialLink(port, line_settings(config), buttons, self._pressed)
+        self.lamps = [
+            LampStation(
+                config,
+                channel,
+                self.link,
+                remembered.get(config.identity(channel.channel)),
+                on_change,
+            )
+            for channel in config.channels
+        ]
+
+    def resend(self) -> None:
+        """Send the last accepted levels again, after the port has been opened.
+
+        A board that wants a hello wants a frame for each channel behind it, and is told
+        "off" of those of which nothing is known, unless it should be left alone.
+        """
+        for lamp in self.lamps:
+            level = lamp.channel.level
+            if level is None and self._says_hello and self._config.startup != "keep":
+                level = 0
+            if level is not None:
+                self.link.submit(lamp.config.channel, level)
+
+    def _pressed(self, channel: int, gesture: Gesture) -> None:
+        for lamp in self.lamps:
+            if lamp.config.channel == channel:
+                lamp.press(gesture)
+
+
+def line_settings(config: DimmerConfig) -> LineSettings:
+    """How frames go out to a dimmer."""
+    return LineSettings(
+        protocol=PROTOCOLS[config.protocol],
+        baudrate=config.baudrate,
+        ramp=config.ramp,
+        slide_ramp=config.slide_ramp,
+        repeat=config.repeat,
+        refresh=config.refresh,
+        pause=config.pause,
+    )
