@@ -277,7 +277,7 @@ class App:
         if request.level is not None:
             lamp.set_level(request.level, request.ramp)
         elif request.percent is not None:
-            lamp.set_percent(request.percent, request.ramp)
+            lamp.set_percent(request.percent, on=request.on, ramp=request.ramp)
         return dict(to_json(lamp.status()))
 
     def _say_what_runs(self, network: Network, port: int) -> None:

@@ -18,7 +18,9 @@ from typing import Final, TextIO
 import click
 
 from hk_bridge import __version__, terminal
+from hk_bridge.cli_calibrate import calibrate
 from hk_bridge.cli_decode import decode
+from hk_bridge.cli_dim import dim
 from hk_bridge.cli_options import (
     DEFAULT_CONFIG,
     PathParameter,
@@ -75,11 +77,15 @@ def cli() -> None:
       hk-bridge run                run the bridge
       hk-bridge status             how is it?
       hk-bridge read               what do the sensors say now?
+      hk-bridge dim PORT 1 40      set a lamp of a dimmer to 40 %
+      hk-bridge calibrate LAMP     find the levels of a bulb, by eye
       hk-bridge pairing show       setup code and QR code for the Home app
     """
 
 
+cli.add_command(calibrate)
 cli.add_command(decode)
+cli.add_command(dim)
 cli.add_command(pairing)
 cli.add_command(read)
 cli.add_command(scan)
@@ -178,6 +184,7 @@ def check(config_path: Path | None) -> None:
       hk-bridge check --config new.json && mv new.json accessories.json
     """
     from hk_bridge import config  # noqa: PLC0415 # see the module's docstring
+    from hk_bridge.links import ports  # noqa: PLC0415 # see above
 
     path = config_path or Path(DEFAULT_CONFIG)
     try:
@@ -191,6 +198,9 @@ def check(config_path: Path | None) -> None:
         sys.exit(1)
     for warning in loaded.warnings:
         click.echo(f"warning: {locate(str(path), warning)}")
+    for dimmer in loaded.dimmers:
+        if (name := ports.stable_name(dimmer.port)) is not None:
+            click.echo(f"hint: {path}: {dimmer.port} {ports.better_name(name)}")
     lamps = [channel for dimmer in loaded.dimmers for channel in dimmer.channels]
     click.echo(
         f"{path} is fine: {counted(loaded.sensors, 'sensor')}, {counted(lamps, 'lamp')}"

@@ -91,12 +91,15 @@ class LampStation:
             )
         self.accessory.show(self.channel.lamp)
 
-    def set_percent(self, percent: int, ramp: int | None = None) -> None:
+    def set_percent(
+        self, percent: int, *, on: bool | None = None, ramp: int | None = None
+    ) -> None:
         """Set it to `percent` (0–100) from elsewhere, with the usual ramp unless given.
 
-        Home sees it. Raises LinkError, with nothing changed, without a port.
+        As by a write of Home, which sees it. Raises LinkError, with nothing changed,
+        without a port.
         """
-        change = self.channel.write(time.monotonic(), on=None, brightness=percent)
+        change = self.channel.write(time.monotonic(), on=on, brightness=percent)
         self._carry_out(change, ramp)
         self.accessory.show(self.channel.lamp)
 

@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from hk_bridge.cli import cli
+from hk_bridge.links import ports
 from tests.fakes.ports import free_port
 
 SAMPLE = Path(__file__).parent.parent / "accessories.json"
@@ -395,6 +396,23 @@ def test_a_store_saved_by_its_copy_is_used_and_said(house: Path) -> None:
 
 
 # -- check, schema --------------------------------------------------------------------
+
+
+def test_check_hints_at_a_name_of_a_port_that_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "accessories.json"
+    channels = [{"channel": 1, "name": "Lamp"}]
+    entry = {"accessory": "Dimmer", "name": "D", "port": "/dev/ttyUSB0"}
+    file.write_text(json.dumps({"accessories": [{**entry, "channels": channels}]}))
+    stable = {"/dev/ttyUSB0": "/dev/serial/by-id/usb-FTDI-port0"}
+    monkeypatch.setattr(ports, "stable_name", stable.get)
+    result = CliRunner().invoke(cli, ["check", "--config", str(file)])
+    hint, summary = result.stdout.splitlines()
+    assert hint.startswith(f"hint: {file}: /dev/ttyUSB0 can be another adapter")
+    assert hint.endswith('Write "port": "/dev/serial/by-id/usb-FTDI-port0" instead')
+    assert summary == f"{file} is fine: 0 sensors, 1 lamp"
+    assert result.exit_code == 0
 
 
 def test_check_says_what_is_there_or_what_is_wrong(house: Path) -> None:

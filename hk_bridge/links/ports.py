@@ -133,6 +133,14 @@ def _resolved(path: str) -> str:
         return path
 
 
+def better_name(name: str) -> str:
+    """What to say of a port that has a stable `name`: the words after its own name."""
+    return (
+        "can be another adapter after the next start, as these names are given in the "
+        f'order of plugging in. Write "port": "{name}" instead'
+    )
+
+
 def _links(directory: Path) -> dict[str, str]:
     """The links in a directory by what they point to, of several the first."""
     try:

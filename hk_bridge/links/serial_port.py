@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,8 +22,10 @@ from hk_bridge.errors import LinkError
 from hk_bridge.links.contacts import Contacts
 from hk_bridge.links.line_schedule import LineSchedule, LineSettings
 from hk_bridge.links.open_port import Line, OpenPort, Task, be_prompt
-from hk_bridge.links.ports import reason
+from hk_bridge.links.ports import better_name, reason, stable_name
 from hk_bridge.model import LinkState
+
+_LOG = logging.getLogger(__name__)
 
 #: How often a line is looked at: an adapter that was pulled out says nothing.
 _CHECK_SECONDS: Final = 1.0
@@ -61,7 +64,7 @@ class SerialLink:
         self._port = port
         self._settings = settings
         self._tasks: list[Task] = [self._serve]
-        if "rfc2217://" in port:
+        if port.startswith("rfc2217://"):
             self._tasks.append(_ask)
         if buttons:
             self._tasks.append(Contacts(self.name, buttons, on_gesture).watch)
@@ -70,6 +73,7 @@ class SerialLink:
         self._changed = threading.Condition()
         self._settled = asyncio.Event()
         self._is_open = False
+        self._has_suggested = False
 
     @property
     def is_open(self) -> bool:
@@ -99,13 +103,18 @@ class SerialLink:
         with self._changed:
             self._schedule.assume(channel, level)
 
-    async def drain(self) -> None:
-        """Return once all that was submitted is on the wire, or it cannot be soon."""
+    async def drain(self) -> bool:
+        """Return once all that was submitted is on the wire, or half a second later.
+
+        Says whether it is, or never can be as the port is closed.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._settled.wait()
                 if self._is_open:
                     await asyncio.sleep(self._schedule.free_at - time.monotonic())
+                return True
+        return False
 
     async def run(self, report: Callable[[LinkState], None]) -> None:
         """Open the port and write what is submitted, until cancelled.
@@ -141,13 +150,21 @@ class SerialLink:
             baudrate=self._settings.baudrate,
             timeout=0,
             # That of pyserial for RFC 2217 has five seconds of its own, and takes no other.
-            write_timeout=None if "rfc2217://" in self._port else _WRITE_TIMEOUT,
+            write_timeout=None if self._port.startswith("rfc2217://") else _WRITE_TIMEOUT,
             exclusive=None if "://" in self._port else True,
         )
         be_prompt(line)
+        self._suggest_name()
         with self._changed:
             self._schedule.restart()
         return line
+
+    def _suggest_name(self) -> None:
+        """Tell of a better name of the port, where there is one, once."""
+        name = None if self._has_suggested else stable_name(self._port)
+        if name is not None:
+            self._has_suggested = True
+            _LOG.warning("%s %s", self.name, better_name(name))
 
     def _serve(self, line: Line, port: OpenPort) -> None:
         try:

@@ -19,8 +19,9 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 class LampRequest:
     """A lamp to be set: the one on `channel` (1 or 2) of the dimmer on `port`.
 
-    Either `percent` (0–100) is given or `level` (0–255). `ramp` is the raw u16 of the
-    frame, None for the usual one.
+    Either `percent` (0–100) is given or `level` (0–255). With `on` false, a percent is
+    only remembered, and the lamp is off. `ramp` is the raw u16 of the frame, None for the
+    usual one.
     """
 
     port: str
@@ -28,6 +29,7 @@ class LampRequest:
     percent: int | None = None
     level: int | None = None
     ramp: int | None = None
+    on: bool | None = None
 
     @classmethod
     def from_json(cls, data: object) -> LampRequest:
@@ -43,13 +45,16 @@ class LampRequest:
                 raise ValueError(f'"{key}" has to be a whole number from {low} to {high}')
         if (numbers["percent"] is None) is (numbers["level"] is None):
             raise ValueError('either "percent" or "level" has to be given')
-        return cls(data["port"], **numbers)
+        on = data.get("on")
+        if on is not None and (not isinstance(on, bool) or numbers["percent"] is None):
+            raise ValueError('"on" has to be true or false, and goes with a "percent"')
+        return cls(data["port"], **numbers, on=on)
 
     def to_json(self) -> dict[str, Any]:
         """What goes over HTTP."""
         return {
             key: value
-            for key in ("port", *_RANGES)
+            for key in ("port", *_RANGES, "on")
             if (value := getattr(self, key)) is not None
         }
 

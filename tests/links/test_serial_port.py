@@ -372,6 +372,20 @@ async def test_an_invalid_url_is_a_link_error_that_shows_valid_ones(url: str) ->
     assert "socket://host:7000" in said
 
 
+async def test_a_name_that_stays_is_suggested_once(
+    board: BoardEmulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "/dev/serial/by-id/usb-FTDI_FT232R_A5069RR4-if00-port0"
+    monkeypatch.setattr(serial_port, "stable_name", {board.port: name}.get)
+    link = link_to(board)
+    for _ in range(2):
+        async with running(link):
+            pass
+    (said,) = (record.message for record in caplog.records if name in record.message)
+    assert said.startswith(f"serial port {board.port} can be another adapter")
+    assert said.endswith(f'Write "port": "{name}" instead')
+
+
 # -- pulled out ---------------------------------------------------------------------------
 
 

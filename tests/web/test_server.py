@@ -140,6 +140,8 @@ async def test_a_lamp_is_set_by_what_is_asked_for(tmp_path: Path) -> None:
         ({"port": "p", "channel": 1, "level": 256}, '"level" has to be'),
         ({"port": "p", "channel": 1, "level": -1}, '"level" has to be'),
         ({"port": "p", "channel": 1, "level": 1, "ramp": 65536}, '"ramp" has to be'),
+        ({"port": "p", "channel": 1, "level": 1, "on": True}, 'goes with a "percent"'),
+        ({"port": "p", "channel": 1, "percent": 1, "on": 1}, '"on" has to be true'),
     ],
 )
 async def test_a_lamp_is_not_set_by_what_is_no_request(

@@ -1,0 +1,64 @@
+"""What `hk-bridge dim` and `hk-bridge calibrate` have in common, and show on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from hk_bridge.dimming import Output, ReachedLamp
+
+#: Who waits for longer than this wants to know what for.
+_PATIENCE: Final = 2.0
+_REDRAW: Final = 0.25
+
+#: These commands simulate nothing themselves.
+simulated_option = click.option(
+    "--simulate", is_flag=True, help="Take the bridge that runs with --simulate."
+)
+
+
+@asynccontextmanager
+async def lamp_of(
+    output: Output, directory: Path, *, simulate: bool
+) -> AsyncIterator[ReachedLamp]:
+    """`dimming.reached`, which may take a while on a network: then it is shown."""
+    from hk_bridge.dimming import reached  # noqa: PLC0415 # slow, and needed here alone
+
+    async with AsyncExitStack() as stack:
+        telling = asyncio.create_task(_tell_of(f"opening {output.port}"))
+        try:
+            entering = reached(output, directory, simulate=simulate)
+            lamp = await stack.enter_async_context(entering)
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+        yield lamp
+
+
+async def _tell_of(what: str) -> None:
+    begun = time.monotonic()
+    await asyncio.sleep(_PATIENCE)
+    from rich.console import Console  # noqa: PLC0415 # slow, and rarely needed
+    from rich.live import Live  # noqa: PLC0415 # slow, and rarely needed
+    from rich.text import Text  # noqa: PLC0415 # slow, and rarely needed
+
+    from hk_bridge import status_view  # noqa: PLC0415 # slow, and rarely needed
+
+    console = Console(stderr=True, highlight=False)
+    if not status_view.can_redraw(console):
+        click.echo(f"{what} takes long; Ctrl-C ends it", err=True)
+        return
+    with Live(
+        console=console, auto_refresh=False, transient=True, redirect_stdout=False
+    ) as live:
+        while True:
+            over = time.monotonic() - begun
+            live.update(Text(f"{what} for {over:.0f} s, Ctrl-C ends it"), refresh=True)
+            await asyncio.sleep(_REDRAW)
