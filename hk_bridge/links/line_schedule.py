@@ -44,20 +44,25 @@ class LineSettings:
 
 @dataclass(slots=True)
 class _Channel:
-    """What is to be sent of one channel: `again` more times, the next at `due`."""
+    """What is to be sent of one channel: `again` more times, the next at `due`.
+
+    `taken` is when it was last sent.
+    """
 
     level: int = 0
     ramp: int = 0
     again: int = 0
     due: float = _NEVER
+    taken: float = -_NEVER
 
 
 class LineSchedule:
     """The frames of one line, one after the other.
 
     A channel has its turn once it has something new, something to be sent again, or has
-    not been sent for long; then it is sent as it is at that moment. Those who have their
-    turn wait for each other, so that neither can keep the other out.
+    not been sent for long; then it is sent as it is at that moment. Of those who have
+    their turn, the one comes first that was not sent for longest, so that neither can keep
+    the other out.
     """
 
     def __init__(self, settings: LineSettings) -> None:
@@ -114,7 +119,10 @@ class LineSchedule:
         self._give_turns(now)
         if not self._turns:
             return None
-        number = self._turns.pop(0)
+        # Not who asked first: that may be the one that was sent just before, while the
+        # level of the other one grows old.
+        number = min(self._turns, key=lambda turn: self._channels[turn].taken)
+        self._turns.remove(number)
         channel = self._channels[number]
         levels = [each.level for each in self._channels.values()]
         first, second = (*levels, *[0] * (_MOST_CHANNELS - len(levels)))
@@ -123,6 +131,7 @@ class LineSchedule:
         # From now on and not from when the line was free: so a clock of the line that is
         # a little slower than ours never leaves frames waiting in the system.
         self.free_at = now + self._settings.time_of(data)
+        channel.taken = now
         self._plan(channel, now)
         return data
 

@@ -78,9 +78,6 @@ class OpenPort:
     async def close(self, seconds: float) -> None:
         """Have everything end, and return once it has, or after so many seconds."""
         self.stopping.set()
-        if self._lost.done() and not self._lost.cancelled():
-            # So that asyncio does not complain of an error that nobody has asked for.
-            self._lost.exception()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closed.wait()
@@ -145,3 +142,5 @@ def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
         future.set_result(None)
     else:
         future.set_exception(error)
+        # So that asyncio does not complain of an error that nobody asks for.
+        future.exception()

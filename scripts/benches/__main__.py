@@ -1,6 +1,6 @@
 """Prints tables of what hk-bridge takes, beside what others take in the same run.
 
-    scripts/bench                 everything; about four minutes
+    scripts/bench                 everything; about five minutes
     scripts/bench --only decode   one part
 
 Compare the ratios, not the machine.
@@ -23,6 +23,7 @@ from scripts.benches.flood_table import LEGEND
 from scripts.benches.floods import bench_floods
 from scripts.benches.radio import bench_radio
 from scripts.benches.start import bench_start
+from scripts.benches.wire import bench_wire
 
 #: What fills rows of the first table. Each takes a function that shows how far it is.
 PARTS: dict[str, Callable[[Callable[[str], None]], list[tuple[str, str, str]]]] = {
@@ -30,6 +31,7 @@ PARTS: dict[str, Callable[[Callable[[str], None]], list[tuple[str, str, str]]]] 
     "radio": bench_radio,
     "start": bench_start,
     "events": bench_events,
+    "wire": bench_wire,
 }
 FLOODS = "floods"
 

@@ -1,12 +1,17 @@
 """HAP-python as its own examples run it: a bridge with ten sensors and two lamps.
 
-python bare.py PORT STATE_FILE SETUP_CODE
+python bare.py PORT STATE_FILE SETUP_CODE [SERIAL_PORT]
+
+With a serial port, the lamps are those of a dimmer there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import tty
+from functools import partial
 
 from pyhap.accessory import Accessory, Bridge
 from pyhap.accessory_driver import AccessoryDriver
@@ -14,7 +19,21 @@ from pyhap.accessory_driver import AccessoryDriver
 LOOPBACK = "127.0.0.1"
 
 
-async def main(port: int, state_file: str, code: str) -> None:
+class Board:
+    """Two lamps behind a port, which each write goes to at once."""
+
+    def __init__(self, port: str) -> None:
+        self._line = os.open(port, os.O_WRONLY | os.O_NOCTTY)
+        tty.setraw(self._line)
+        self._levels = {1: 0, 2: 0}
+
+    def dim(self, channel: int, percent: int) -> None:
+        self._levels[channel] = round(percent * 255 / 100)
+        frame = (0x0A, 0xFF, 0x55, channel, *self._levels.values(), 0, 0, 0x0A)
+        os.write(self._line, bytes(frame))
+
+
+async def main(port: int, state_file: str, code: str, *lines: str) -> None:
     driver = AccessoryDriver(
         address=LOOPBACK,
         port=port,
@@ -23,6 +42,7 @@ async def main(port: int, state_file: str, code: str) -> None:
         loop=asyncio.get_running_loop(),
         interface_choice=[LOOPBACK],
     )
+    boards = [Board(line) for line in lines]
     bridge = Bridge(driver, "Bare")
     bridge.setup_message = lambda: None
     for number in range(12):
@@ -31,7 +51,10 @@ async def main(port: int, state_file: str, code: str) -> None:
             accessory.add_preload_service("TemperatureSensor")
             accessory.add_preload_service("HumiditySensor")
         else:
-            accessory.add_preload_service("Lightbulb", chars=["On", "Brightness"])
+            lamp = accessory.add_preload_service("Lightbulb", chars=["On", "Brightness"])
+            for board in boards:
+                dim = partial(board.dim, number - 9)
+                lamp.configure_char("Brightness", setter_callback=dim)
         bridge.add_accessory(accessory)
     driver.add_accessory(bridge)
     await driver.async_start()
@@ -39,4 +62,4 @@ async def main(port: int, state_file: str, code: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))

@@ -41,12 +41,12 @@ class Home:
     def __init__(self, controller: IpController, pairing: IpPairing) -> None:
         self._controller = controller
         self._data = pairing.pairing_data
-        self.on: Place = (0, 0)
-        self.brightness: Place = (0, 0)
+        #: Where each lamp has its On, and its Brightness.
+        self.lamps: list[tuple[Place, Place]] = []
 
     @classmethod
     async def pair(cls, port: int) -> Self:
-        """Pair with the server on `port`, and find its first lamp."""
+        """Pair with the server on `port`, and find its lamps."""
         zeroconf = AsyncZeroconf(interfaces=[LOOPBACK])
         try:
             controller = IpController(CharacteristicCacheMemory(), zeroconf)
@@ -54,20 +54,30 @@ class Home:
             await zeroconf.async_close()  # the port is known: nobody is looked for
         pairing = await _pair(controller, port)
         home = cls(controller, pairing)
-        await home._find_lamp(pairing)
+        await home._find_lamps(pairing)
         await pairing.close()
         return home
 
-    async def _find_lamp(self, pairing: IpPairing) -> None:
+    async def _find_lamps(self, pairing: IpPairing) -> None:
         await pairing.list_accessories_and_characteristics()
         assert pairing.accessories is not None
-        accessory, lamp = next(
-            (accessory, service)
-            for accessory in pairing.accessories
-            for service in accessory.services.filter(service_type=ServicesTypes.LIGHTBULB)
-        )
-        self.on = (accessory.aid, lamp[CharacteristicsTypes.ON].iid)
-        self.brightness = (accessory.aid, lamp[CharacteristicsTypes.BRIGHTNESS].iid)
+        for accessory in sorted(pairing.accessories, key=lambda each: each.aid):
+            for lamp in accessory.services.filter(service_type=ServicesTypes.LIGHTBULB):
+                on, brightness = (
+                    (accessory.aid, lamp[kind].iid)
+                    for kind in (CharacteristicsTypes.ON, CharacteristicsTypes.BRIGHTNESS)
+                )
+                self.lamps.append((on, brightness))
+
+    @property
+    def on(self) -> Place:
+        """That of the first lamp."""
+        return self.lamps[0][0]
+
+    @property
+    def brightness(self) -> Place:
+        """That of the first lamp."""
+        return self.lamps[0][1]
 
     @property
     def keys(self) -> str:

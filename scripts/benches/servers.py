@@ -120,18 +120,22 @@ class Server:
 
 def simulated(folder: Path) -> Server:
     """hk-bridge with a radio and a board in the process."""
-    return _hk_bridge(folder, "/dev/ttyUSB0", "--simulate")
+    return _hk_bridge(folder, [*SENSORS, dimmer("/dev/ttyUSB0")], "--simulate")
 
 
 def on_line(folder: Path, line: str) -> Server:
     """hk-bridge with the real radio, and a dimmer on `line`."""
-    return _hk_bridge(folder, line)
+    return _hk_bridge(folder, [*SENSORS, dimmer(line)])
 
 
-def _hk_bridge(folder: Path, line: str, *options: str) -> Server:
+def dimmer_alone(folder: Path, line: str) -> Server:
+    """hk-bridge with a dimmer on `line`, and without a radio."""
+    return _hk_bridge(folder, [dimmer(line)])
+
+
+def _hk_bridge(folder: Path, accessories: list[dict[str, Any]], *options: str) -> Server:
     folder.mkdir()
     config = folder / "accessories.json"
-    accessories = [*SENSORS, dimmer(line)]
     config.write_text(json.dumps({"bridge": {"pin": CODE}, "accessories": accessories}))
     port = free_port()
     arguments = ["-m", "hk_bridge", "run", "--bind", LOOPBACK, "--port", str(port)]
@@ -139,12 +143,12 @@ def _hk_bridge(folder: Path, line: str, *options: str) -> Server:
     return Server("hk-bridge", folder, port, [*arguments, *options])
 
 
-def bare(folder: Path) -> Server:
-    """HAP-python alone, with as many accessories."""
+def bare(folder: Path, *line: str) -> Server:
+    """HAP-python alone, with as many accessories; its lamps on the `line` if given."""
     folder.mkdir()
     port = free_port()
     script = Path(__file__).with_name("bare.py")
-    arguments = [str(script), str(port), str(folder / "accessory.state"), CODE]
+    arguments = [str(script), str(port), str(folder / "accessory.state"), CODE, *line]
     return Server("bare HAP-python", folder, port, arguments)
 
 

@@ -92,7 +92,7 @@ def test_a_flood_of_one_channel_does_not_keep_the_other_one_out() -> None:
     schedule.submit(1, 2, 0)
     schedule.submit(2, 200, 0)
     schedule.submit(1, 3, 0)
-    assert levels(sent(schedule, 1.0)) == [(1, 3), (2, 200)]
+    assert levels(sent(schedule, 1.0)) == [(2, 200), (1, 3)]
 
 
 def test_two_floods_take_turns() -> None:
