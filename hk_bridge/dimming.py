@@ -76,8 +76,9 @@ class Output:
         schedule = LineSchedule(self.settings)
         frames: list[bytes] = []
         for percent in percents:
-            schedule.submit(self.channel, self.level(percent), ramp)
-            frame = schedule.take(max(schedule.free_at, 0.0))
+            now = max(schedule.free_at, 0.0)
+            schedule.submit(self.channel, self.level(percent), ramp, now)
+            frame = schedule.take(now)
             if frame is not None and frame not in frames[-1:]:
                 frames.append(frame)
         return frames

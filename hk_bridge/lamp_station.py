@@ -143,7 +143,7 @@ class LampStation:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             with contextlib.suppress(LinkError):
-                self.link.submit(self.config.channel, self.channel.level or 0)
+                self.link.submit(self.config.channel, self.channel.assumed)
         await self.link.drain()
 
     def _stop_blinking(self) -> None:
@@ -152,7 +152,7 @@ class LampStation:
             self._blinking = None
 
     async def _blink(self) -> None:
-        own = self.channel.level or 0
+        own = self.channel.assumed
         other = 0 if own else self.channel.level_of(Lamp(on=True))
         with contextlib.suppress(LinkError):
             for level in (other, own) * _BLINKS:

@@ -121,11 +121,15 @@ class DimmerChannel:
         self.lamp = remembered or Lamp()
         if startup == "off":
             self.lamp = replace(self.lamp, on=False)
-        self.assumed = self._curve.level(self.lamp)
         is_known = self._is_set and startup != "keep"
-        self.level = self.assumed if is_known else None
+        self.level = self._curve.level(self.lamp) if is_known else None
         self._dimmed_at = -math.inf
         self._rises_next = not self.lamp.on
+
+    @property
+    def assumed(self) -> int:
+        """The level (0–255) where it is known, else that of what `lamp` says."""
+        return self._curve.level(self.lamp) if self.level is None else self.level
 
     @property
     def kept(self) -> Lamp | None:

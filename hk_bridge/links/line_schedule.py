@@ -14,6 +14,9 @@ from hk_bridge.protocols.wxdm2 import WXDM2, FrameProtocol, LevelFrame, wire_tim
 #: A frame is sent again that long after it, or after its last copy.
 REPEAT_SECONDS: Final = 0.1
 
+#: What is asked for so close together is one request: it is sent in its order.
+_TOGETHER_SECONDS: Final = 0.001
+
 _NEVER: Final = math.inf
 _MOST_CHANNELS: Final = 2
 
@@ -46,7 +49,7 @@ class LineSettings:
 class _Channel:
     """What is to be sent of one channel: `again` more times, the next at `due`.
 
-    `taken` is when it was last sent.
+    `taken` is when it was last sent, `asked` when its turn began.
     """
 
     level: int = 0
@@ -54,6 +57,7 @@ class _Channel:
     again: int = 0
     due: float = _NEVER
     taken: float = -_NEVER
+    asked: float = -_NEVER
 
 
 class LineSchedule:
@@ -92,13 +96,13 @@ class LineSchedule:
         """Take `channel` for being at `level`, for the frames of the other one."""
         self._channels[channel].level = level
 
-    def submit(self, channel: int, level: int, ramp: int) -> None:
+    def submit(self, channel: int, level: int, ramp: int, now: float) -> None:
         """Have `channel` set to `level` (0–255) with `ramp`; the newest wins."""
         wanted = self._channels[channel]
         wanted.level, wanted.ramp = level, ramp
         wanted.again, wanted.due = self._settings.repeat, _NEVER
         if channel not in self._turns:
-            self._turns.append(channel)
+            self._begin_turn(channel, now)
 
     def restart(self) -> None:
         """Begin anew on a port that was opened: nothing is left to be sent but a hello."""
@@ -119,10 +123,7 @@ class LineSchedule:
         self._give_turns(now)
         if not self._turns:
             return None
-        # Not who asked first: that may be the one that was sent just before, while the
-        # level of the other one grows old.
-        number = min(self._turns, key=lambda turn: self._channels[turn].taken)
-        self._turns.remove(number)
+        number = self._end_turn()
         channel = self._channels[number]
         levels = [each.level for each in self._channels.values()]
         first, second = (*levels, *[0] * (_MOST_CHANNELS - len(levels)))
@@ -140,7 +141,25 @@ class LineSchedule:
             if channel.due <= now:
                 channel.again = max(channel.again - 1, 0)
                 channel.due = _NEVER
-                self._turns.append(number)
+                self._begin_turn(number, now)
+
+    def _begin_turn(self, number: int, now: float) -> None:
+        self._channels[number].asked = now
+        self._turns.append(number)
+
+    def _end_turn(self) -> int:
+        """Whose frame it is.
+
+        Not always that of who asked first: it may be the one that was sent just before,
+        while the level of the other one grows old.
+        """
+        turns = {number: self._channels[number] for number in self._turns}
+        asked = [channel.asked for channel in turns.values()]
+        number = self._turns[0]
+        if asked[-1] - asked[0] > _TOGETHER_SECONDS:
+            number = min(turns, key=lambda each: turns[each].taken)
+        self._turns.remove(number)
+        return number
 
     def _plan(self, channel: _Channel, now: float) -> None:
         """When `channel`, which is sent `now`, is to be sent again."""

@@ -95,7 +95,7 @@ class SerialLink:
             ramp = self._settings.slide_ramp if slide else self._settings.ramp
         self._settled.clear()
         with self._changed:
-            self._schedule.submit(channel, level, ramp)
+            self._schedule.submit(channel, level, ramp, time.monotonic())
             self._changed.notify()
 
     def assume(self, channel: int, level: int) -> None:

@@ -47,17 +47,17 @@ def test_nothing_is_due_on_a_line_that_nobody_wants_anything_of() -> None:
 
 def test_the_first_change_of_a_quiet_line_leaves_at_once() -> None:
     schedule = LineSchedule(LineSettings())
-    schedule.submit(1, 40, RAMP)
+    schedule.submit(1, 40, RAMP, 0.0)
     assert schedule.due <= 0.0
     assert schedule.take(0.0) == bytes.fromhex("0A FF 55 01 28 00 05 DC 0A")
 
 
 def test_the_newest_level_wins_and_leaves_once_the_line_is_free() -> None:
     schedule = LineSchedule(BARE)
-    schedule.submit(1, 10, RAMP)
+    schedule.submit(1, 10, RAMP, 0.0)
     assert schedule.take(0.0) is not None
     for level in range(11, 60):
-        schedule.submit(1, level, 0)
+        schedule.submit(1, level, 0, 0.0)
         assert schedule.take(FRAME * 0.99) is None
     assert schedule.due == FRAME
     assert levels(sent(schedule, 1.0)) == [(1, 59)]
@@ -69,7 +69,7 @@ def test_frames_go_back_to_back_and_no_faster() -> None:
     times = []
     now = 0.0
     for level in range(1, 101):
-        schedule.submit(1, level, 0)
+        schedule.submit(1, level, 0, 0.0)
         now = max(now, schedule.due)
         assert schedule.take(now) is not None
         times.append(now)
@@ -78,29 +78,38 @@ def test_frames_go_back_to_back_and_no_faster() -> None:
 
 def test_time_that_was_lost_is_not_made_good() -> None:
     schedule = LineSchedule(BARE)
-    schedule.submit(1, 1, 0)
+    schedule.submit(1, 1, 0, 0.0)
     schedule.take(0.0)
-    schedule.submit(1, 2, 0)
+    schedule.submit(1, 2, 0, 0.0)
     schedule.take(0.010)
     assert schedule.free_at == pytest.approx(0.010 + FRAME)
 
 
 def test_a_flood_of_one_channel_does_not_keep_the_other_one_out() -> None:
     schedule = LineSchedule(BARE)
-    schedule.submit(1, 1, 0)
+    schedule.submit(1, 1, 0, 0.0)
     schedule.take(0.0)
-    schedule.submit(1, 2, 0)
-    schedule.submit(2, 200, 0)
-    schedule.submit(1, 3, 0)
+    schedule.submit(1, 2, 0, 0.002)
+    schedule.submit(2, 200, 0, 0.005)
+    schedule.submit(1, 3, 0, 0.008)
     assert levels(sent(schedule, 1.0)) == [(2, 200), (1, 3)]
+
+
+def test_what_is_asked_for_at_once_is_sent_in_its_order() -> None:
+    schedule = LineSchedule(BARE)
+    schedule.submit(1, 1, 0, 0.0)
+    schedule.take(0.0)
+    schedule.submit(1, 100, 0, 0.002)
+    schedule.submit(2, 200, 0, 0.0021)
+    assert levels(sent(schedule, 1.0)) == [(1, 100), (2, 200)]
 
 
 def test_two_floods_take_turns() -> None:
     schedule = LineSchedule(BARE)
     channels, now = [], 0.0
     for level in range(1, 101):
-        schedule.submit(1, level, 0)
-        schedule.submit(2, level, 0)
+        schedule.submit(1, level, 0, now)
+        schedule.submit(2, level, 0, now)
         now = max(now, schedule.due)
         data = schedule.take(now)
         assert data is not None
@@ -111,13 +120,13 @@ def test_two_floods_take_turns() -> None:
 def test_a_frame_carries_the_last_level_of_the_other_channel() -> None:
     schedule = LineSchedule(BARE)
     schedule.assume(2, 77)
-    schedule.submit(1, 10, RAMP)
-    schedule.submit(2, 20, RAMP)
+    schedule.submit(1, 10, RAMP, 0.0)
+    schedule.submit(2, 20, RAMP, 0.0)
     first, second = (frame for _, frame in sent(schedule, 1.0))
     assert (first.levels, second.levels) == ((10, 20), (10, 20))
     other = LineSchedule(BARE)
     other.assume(2, 77)
-    other.submit(1, 10, RAMP)
+    other.submit(1, 10, RAMP, 0.0)
     assert sent(other, 1.0)[0][1].levels == (10, 77)
 
 
@@ -134,7 +143,7 @@ def test_what_is_assumed_is_never_sent() -> None:
 def test_the_last_frame_of_a_burst_is_sent_again(repeat: int) -> None:
     schedule = LineSchedule(LineSettings(repeat=repeat, refresh=0))
     for level in (10, 20, 30):
-        schedule.submit(1, level, 0)
+        schedule.submit(1, level, 0, 0.0)
     frames = sent(schedule, 10.0)
     assert [at for at, _ in frames] == pytest.approx(
         [REPEAT_SECONDS * n for n in range(repeat + 1)]
@@ -149,18 +158,18 @@ def test_a_moving_slider_has_no_copies_but_of_its_last_frame() -> None:
     for step in range(20):
         at = step * 0.05
         frames += sent(schedule, at, at - 0.05)
-        schedule.submit(1, step + 1, 0)
+        schedule.submit(1, step + 1, 0, 0.0)
     frames += sent(schedule, 5.0, 0.95)
     assert levels(frames) == [(1, n) for n in range(1, 21)] + [(1, 20)]
 
 
 def test_a_copy_waits_for_its_turn_and_gets_it_in_a_flood_of_the_other_channel() -> None:
     schedule = LineSchedule(LineSettings(refresh=0))
-    schedule.submit(2, 200, RAMP)
+    schedule.submit(2, 200, RAMP, 0.0)
     schedule.take(0.0)
     now, frames = FRAME, []
     for step in range(30):
-        schedule.submit(1, step + 1, 0)
+        schedule.submit(1, step + 1, 0, now)
         now = max(now, schedule.due)
         data = schedule.take(now)
         assert data is not None
@@ -172,31 +181,31 @@ def test_a_copy_waits_for_its_turn_and_gets_it_in_a_flood_of_the_other_channel()
 
 def test_a_copy_is_the_same_frame_with_the_same_ramp() -> None:
     schedule = LineSchedule(LineSettings(refresh=0))
-    schedule.submit(1, 5, 700)
+    schedule.submit(1, 5, 700, 0.0)
     assert [frame.ramp for _, frame in sent(schedule, 1.0)] == [700, 700]
 
 
 def test_every_known_level_is_sent_each_refresh() -> None:
     schedule = LineSchedule(LineSettings(repeat=0, refresh=60))
-    schedule.submit(1, 5, 0)
+    schedule.submit(1, 5, 0, 0.0)
     assert [at for at, _ in sent(schedule, 200.0)] == pytest.approx([0, 60, 120, 180])
-    schedule.submit(2, 0, 0)
+    schedule.submit(2, 0, 0, 0.0)
     frames = sent(schedule, 310.0, 200.0)
     assert levels(frames) == [(2, 0), (1, 5), (2, 0), (1, 5)]
 
 
 def test_a_change_puts_the_refresh_off() -> None:
     schedule = LineSchedule(LineSettings(repeat=0, refresh=60))
-    schedule.submit(1, 5, 0)
+    schedule.submit(1, 5, 0, 0.0)
     sent(schedule, 59.0)
-    schedule.submit(1, 6, 0)
+    schedule.submit(1, 6, 0, 0.0)
     frames = sent(schedule, 130.0, 59.0)
     assert [at for at, _ in frames] == pytest.approx([59, 119])
 
 
 def test_without_refresh_nothing_follows_the_copies() -> None:
     schedule = LineSchedule(LineSettings(refresh=0))
-    schedule.submit(1, 5, 0)
+    schedule.submit(1, 5, 0, 0.0)
     assert len(sent(schedule, 1e6)) == 2
     assert schedule.due == math.inf
 
@@ -206,9 +215,9 @@ def test_without_refresh_nothing_follows_the_copies() -> None:
 
 def test_after_an_opening_nothing_of_before_is_left_to_be_sent() -> None:
     schedule = LineSchedule(LineSettings())
-    schedule.submit(1, 5, 0)
+    schedule.submit(1, 5, 0, 0.0)
     schedule.take(0.0)
-    schedule.submit(2, 6, 0)
+    schedule.submit(2, 6, 0, 0.0)
     schedule.restart()
     assert schedule.is_settled
     assert schedule.due == math.inf
@@ -217,7 +226,7 @@ def test_after_an_opening_nothing_of_before_is_left_to_be_sent() -> None:
 def test_a_hello_comes_first_and_once() -> None:
     schedule = LineSchedule(LineSettings(protocol=GIRIER, repeat=0, refresh=0))
     schedule.restart()
-    schedule.submit(1, 255, RAMP)
+    schedule.submit(1, 255, RAMP, 0.0)
     assert not schedule.is_settled
     assert schedule.take(0.0) == GIRIER.hello
     at = schedule.due
@@ -229,8 +238,8 @@ def test_a_hello_comes_first_and_once() -> None:
 @pytest.mark.parametrize(("pause", "gap"), [(None, 0.1), (0.0, 0.0), (0.25, 0.25)])
 def test_a_pause_is_quiet_between_two_frames(pause: float | None, gap: float) -> None:
     schedule = LineSchedule(LineSettings(protocol=GIRIER, repeat=0, refresh=0, pause=pause))
-    schedule.submit(1, 1, 0)
-    schedule.submit(2, 2, 0)
+    schedule.submit(1, 1, 0, 0.0)
+    schedule.submit(2, 2, 0, 0.0)
     data = schedule.take(0.0)
     assert data is not None
     assert schedule.due == pytest.approx(len(data) * 10 / 9600 + gap)
@@ -238,7 +247,7 @@ def test_a_pause_is_quiet_between_two_frames(pause: float | None, gap: float) ->
 
 def test_a_board_with_one_channel_has_frames_with_one_level() -> None:
     schedule = LineSchedule(LineSettings(protocol=QS_D01))
-    schedule.submit(1, 128, RAMP)
+    schedule.submit(1, 128, RAMP, 0.0)
     assert schedule.take(0.0) == bytes.fromhex("FF 55 80 05 DC 0A")
     assert schedule.due == pytest.approx(REPEAT_SECONDS)
 
@@ -261,7 +270,7 @@ def test_whatever_is_submitted_the_line_ends_at_the_newest_levels_within_its_rat
     for wait, channel, level in events:
         now += wait
         frames += sent(schedule, now, now - wait)
-        schedule.submit(channel, level, 0)
+        schedule.submit(channel, level, 0, now)
         wanted[channel] = level
     frames += sent(schedule, now + 5.0, now)
     assert dict(levels(frames)) == wanted
