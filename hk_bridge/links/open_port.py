@@ -27,6 +27,10 @@ class Line(Protocol):
 
     rts: bool
 
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that have come and were not read."""
+
     def read(self, size: int = 1, /) -> bytes:
         """Read at most `size` bytes."""
 

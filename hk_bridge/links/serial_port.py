@@ -29,7 +29,11 @@ _LOG = logging.getLogger(__name__)
 
 #: How often a line is looked at: an adapter that was pulled out says nothing.
 _CHECK_SECONDS: Final = 1.0
+
+#: Taken at each look: more than a line of 9600 baud brings in between. What waits beside
+#: that grows on an RFC 2217 port alone, and not without end.
 _MOST_READ: Final = 4096
+_MOST_WAITING: Final = 64 * 1024
 
 #: A port that takes longer than this for a frame hangs.
 _WRITE_TIMEOUT: Final = 1.0
@@ -191,15 +195,26 @@ class SerialLink:
                 if is_settled:
                     port.tell(self._note_settled)
             if now >= check_at:
-                # What it sends is of no interest, but fills a buffer. Where the port is
-                # gone this raises.
-                line.read(_MOST_READ)
+                _check(line)
                 check_at = now + _CHECK_SECONDS
 
     def _note_settled(self) -> None:
         with self._changed:
             if self._schedule.is_settled:
                 self._settled.set()
+
+
+def _check(line: Line) -> None:
+    """Raise an OSError where a line is gone, and take what it has sent.
+
+    That is of no interest, but fills a buffer. The one of an RFC 2217 port has no limit,
+    and each read takes a single byte from it.
+    """
+    taken = 0
+    while taken < _MOST_READ and (data := line.read(_MOST_READ)):
+        taken += len(data)
+    if line.in_waiting > _MOST_WAITING:
+        raise OSError("it sends more than a dimmer's line can carry")
 
 
 def _ask(line: Line, port: OpenPort) -> None:

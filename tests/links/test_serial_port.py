@@ -537,6 +537,7 @@ class HangingLine:
         self.opening, self.writing, self.closing = (threading.Event() for _ in range(3))
         self.calls: list[str] = []
         self.closed = threading.Event()
+        self.in_waiting = 0
 
     def open(self, *_: object, **__: object) -> HangingLine:
         self.calls.append("open")
