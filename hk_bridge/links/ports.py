@@ -48,6 +48,9 @@ _OTHER_SETTINGS: Final = (
     "try {0.plain}"
 )
 
+#: What is raised of an RFC 2217 server that has answered before.
+NO_ANSWER: Final = "no answer"
+
 #: What happened to a device, in words for a SerialDevice.
 _DEVICE_WORDS: Final[Mapping[_Key, str]] = {
     errno.ENOENT: "is not there. {0.question} {0.others}",
@@ -77,6 +80,7 @@ _SERVER_WORDS: Final[Mapping[_Key, str]] = {
     errno.EPERM: _FORBIDDEN_PLACE,
     socket.gaierror: "cannot be reached: {0.host} is not known. Is the name right, and is "
     "the network up?",
+    NO_ANSWER: "does not answer any more. Does the server hang?",
     "Write timeout": "takes no bytes any more. Does the server hang?",
     "socket error): timed out": "takes no bytes any more. Does the server hang?",
     TimeoutError: "does not answer at {0.place}. Is it switched on, and is the address "
@@ -86,7 +90,8 @@ _SERVER_WORDS: Final[Mapping[_Key, str]] = {
     BrokenPipeError: _HUNG_UP,
     "socket disconnected": _HUNG_UP,
     "reader thread died": _HUNG_UP,
-    "not seem to support RFC2217": "does not speak RFC 2217. Try {0.plain}",
+    "not seem to support RFC2217": "does not answer as RFC 2217 wants it. Does the server "
+    "hang? If it speaks plain TCP alone, use {0.plain}",
     "timeout while waiting for option": "does not speak all of RFC 2217. Try {0.plain}",
     "does not accept parameter change": _OTHER_SETTINGS,
     "remote rejected value": _OTHER_SETTINGS,

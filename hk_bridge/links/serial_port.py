@@ -22,7 +22,7 @@ from hk_bridge.errors import LinkError
 from hk_bridge.links.contacts import Contacts
 from hk_bridge.links.line_schedule import LineSchedule, LineSettings
 from hk_bridge.links.open_port import Line, OpenPort, Task, be_prompt
-from hk_bridge.links.ports import better_name, reason, stable_name
+from hk_bridge.links.ports import NO_ANSWER, better_name, reason, stable_name
 from hk_bridge.model import LinkState
 
 _LOG = logging.getLogger(__name__)
@@ -220,4 +220,7 @@ def _check(line: Line) -> None:
 def _ask(line: Line, port: OpenPort) -> None:
     """Ask an RFC 2217 server now and then for what is so already, which it answers."""
     while not port.stopping.wait(_ASK_SECONDS):
-        line.rts = True
+        try:
+            line.rts = True
+        except serial.SerialException as error:
+            raise LinkError(NO_ANSWER) from error
