@@ -78,6 +78,7 @@ class SerialLink:
         self._settled = asyncio.Event()
         self._is_open = False
         self._has_suggested = False
+        self._waking: asyncio.Handle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -100,6 +101,14 @@ class SerialLink:
         self._settled.clear()
         with self._changed:
             self._schedule.submit(channel, level, ramp, time.monotonic())
+        # Not at once: what a request asks for in one go is known before its first frame,
+        # which carries the level of the other channel too.
+        if self._waking is None:
+            self._waking = asyncio.get_running_loop().call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        with self._changed:
             self._changed.notify()
 
     def assume(self, channel: int, level: int) -> None:

@@ -263,8 +263,8 @@ def test_a_server_that_does_not_speak_rfc_2217_is_to_be_tried_plain() -> None:
     with listening() as (_, place):
         url = f"rfc2217://{place}?timeout=0.01"
         assert reason(url, failure(url)) == (
-            "does not answer as RFC 2217 wants it. Does the server hang? If it speaks plain "
-            f"TCP alone, use socket://{place}"
+            "does not answer as RFC 2217 wants it. Does the server hang? If it speaks "
+            f"plain TCP alone, use socket://{place}"
         )
 
 
