@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -201,6 +202,12 @@ def check(config_path: Path | None) -> None:
     for dimmer in loaded.dimmers:
         if (name := ports.stable_name(dimmer.port)) is not None:
             click.echo(f"hint: {path}: {dimmer.port} {ports.better_name(name)}")
+    for first, second in combinations(loaded.dimmers, 2):
+        if ports.is_same(first.port, second.port):
+            click.echo(
+                f"hint: {path}: {first.port} and {second.port} are one device, which only "
+                "one dimmer can have"
+            )
     lamps = [channel for dimmer in loaded.dimmers for channel in dimmer.channels]
     click.echo(
         f"{path} is fine: {counted(loaded.sensors, 'sensor')}, {counted(lamps, 'lamp')}"

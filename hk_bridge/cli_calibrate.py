@@ -149,8 +149,8 @@ def _chosen(lamps: Sequence[_Lamp], name: str | None, context: click.Context) ->
         if comparable(lamp.name) == comparable(name):
             return lamp
     near = nearest(name, known)
-    question = f'did you mean "{near}"? ' if near else ""
-    raise click.UsageError(f'no lamp is called "{name}"; {question}{those}', ctx=context)
+    question = f'Did you mean "{near}"? ' if near else ""
+    raise click.UsageError(f'no lamp is called "{name}". {question}{those}', ctx=context)
 
 
 # -- with the person ----------------------------------------------------------------------

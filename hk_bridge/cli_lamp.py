@@ -28,18 +28,27 @@ simulated_option = click.option(
 async def lamp_of(
     output: Output, directory: Path, *, simulate: bool
 ) -> AsyncIterator[ReachedLamp]:
-    """`dimming.reached`, which may take a while on a network: then it is shown."""
+    """`dimming.reached`; what takes a while on the way there or back is shown."""
     from hk_bridge.dimming import reached  # noqa: PLC0415 # slow, and needed here alone
 
     async with AsyncExitStack() as stack:
-        telling = asyncio.create_task(_tell_of(f"opening {output.port}"))
-        try:
-            entering = reached(output, directory, simulate=simulate)
+        entering = reached(output, directory, simulate=simulate)
+        async with _telling(f"opening {output.port}"):
             lamp = await stack.enter_async_context(entering)
-        finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
         yield lamp
+        async with _telling("sending the last frame again"):
+            await stack.aclose()
+
+
+@asynccontextmanager
+async def _telling(what: str) -> AsyncIterator[None]:
+    """Show that `what` is being done, once it takes long."""
+    telling = asyncio.create_task(_tell_of(what))
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 async def _tell_of(what: str) -> None:

@@ -206,12 +206,11 @@ class _BridgedLamp:
         await self._ask(level=level, ramp=ramp)
 
     async def put_back(self) -> bool:
-        level, percent = self._before.get("level"), self._before.get("brightness")
-        if level is None or percent is None:
-            return False
-        # The percent as well, which Home remembers of a lamp that is off.
-        now = await self._ask(percent=percent, on=level > 0)
-        if now != level:
+        # What Home shows, and remembers of a lamp that is off.
+        percent, is_on = self._before["brightness"], self._before["isOn"]
+        level = self._before.get("level")
+        now = await self._ask(percent=percent, on=is_on)
+        if level is not None and now != level:
             await self._ask(level=level)
         return True
 

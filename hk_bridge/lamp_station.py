@@ -133,6 +133,10 @@ class LampStation:
         if not self.link.is_open:
             raise LinkError(f"{self.link.name} is not there")
         self._stop_blinking()
+        if self.channel.level is None:
+            # From the first blink on it is known what it is to be put back to.
+            change = self.channel.observe(self.channel.assumed)
+            self.channel.accept(change, time.monotonic())
         self._blinking = asyncio.get_running_loop().create_task(self._blink())
 
     async def close(self) -> None:

@@ -123,7 +123,8 @@ class Supervisor:
         if state.is_up:
             _LOG.info("%s: %s", self.link.name, state.text)
         else:
-            _LOG.warning("%s. Trying again until it works", state.text.rstrip("."))
+            end = "" if state.text.endswith((".", "?")) else "."
+            _LOG.warning("%s%s Trying again until it works", state.text, end)
 
     def _stop_settling(self) -> None:
         if self._settling is not None:

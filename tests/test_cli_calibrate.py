@@ -56,8 +56,8 @@ def calibrating(directory: Path, *arguments: str, **how: Any) -> Terminal:
     ("arguments", "said"),
     [
         ([], "which LAMP? There are: Ceiling, Mirror"),
-        (["Miror"], 'no lamp is called "Miror"; did you mean "Mirror"? There are: '),
-        (["Xyz"], 'no lamp is called "Xyz"; There are: Ceiling, Mirror'),
+        (["Miror"], 'no lamp is called "Miror". Did you mean "Mirror"? There are: '),
+        (["Xyz"], 'no lamp is called "Xyz". There are: Ceiling, Mirror'),
         (["Ceiling", "Mirror"], "unexpected extra argument"),
     ],
 )

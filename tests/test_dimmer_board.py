@@ -352,7 +352,7 @@ async def test_without_a_port_nothing_can_be_set_from_elsewhere(house: House) ->
     dimmer = Dimmer(house, LAST)
     before = dimmer.values(), dimmer.memory
     for change in (dimmer.lamps[1].set_percent, dimmer.lamps[1].set_level):
-        with pytest.raises(LinkError, match=f"^serial port {PORT} is not there$"):
+        with pytest.raises(LinkError, match=f"^serial port {PORT} is not open yet$"):
             change(100)
     assert (dimmer.values(), dimmer.memory) == before
 
@@ -427,7 +427,7 @@ async def test_a_press_without_a_port_is_one_complaint_and_changes_nothing(
     assert (dimmer.values(), dimmer.memory) == before
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.getMessage() for record in said] == [
-        f"Ceiling was not set by its button: serial port {PORT} is not there"
+        f"Ceiling was not set by its button: serial port {PORT} is not open yet"
     ]
 
 
@@ -482,13 +482,16 @@ async def test_a_lamp_that_identifies_itself_blinks_and_is_then_as_it_was(
     dimmer = Dimmer(house, lamps, startup=startup)
     dimmer.wire.open()
     dimmer.wire.go_on()
-    said, before = said_of(dimmer, monkeypatch), (dimmer.values(), dimmer.memory)
+    said, before = said_of(dimmer, monkeypatch), dimmer.values()
     assert identify(house, 1) == 0
     await until(lambda: dimmer.lamps[1]._blinking is None)
     assert said == [other, own] * 3
     dimmer.wire.go_on()
     assert dimmer.wire.board.levels[1] == own
-    assert (dimmer.values(), dimmer.memory) == before
+    assert dimmer.values() == before
+    # Also of one that was never set it is known from now on.
+    assert dimmer.lamps[1].channel.level == own
+    assert dimmer.lamps[1].channel.kept == (remembered or Lamp())
 
 
 @pytest.mark.usefixtures("blinks_fast")

@@ -42,7 +42,7 @@ def _without_effect(house: House) -> Iterator[Finding]:
 def _deaf_buttons(house: House) -> Iterator[Finding]:
     ports = {dimmer.path: dimmer.text("port") or "" for dimmer in house.dimmers}
     for lamp in house.lamps:
-        if "button" in lamp.values and ports[lamp.path[:2]].startswith("socket://"):
+        if "button" in lamp.values and ports[lamp.path[:2]].lower().startswith("socket://"):
             yield Finding(
                 lamp.at("button"),
                 "no button can be read by way of socket://, but rfc2217:// can, if the "

@@ -124,6 +124,7 @@ class DimmerChannel:
         is_known = self._is_set and startup != "keep"
         self.level = self._curve.level(self.lamp) if is_known else None
         self._dimmed_at = -math.inf
+        self._rises = False
         self._rises_next = not self.lamp.on
 
     @property
@@ -143,9 +144,8 @@ class DimmerChannel:
     def write(self, now: float, *, on: bool | None, brightness: int | None) -> Change:
         """The change that one write makes; see `Lamp.set`."""
         lamp = self.lamp.set(on=on, brightness=brightness)
-        dims = brightness is not None
-        follows = dims and now - self._dimmed_at <= SLIDE_SECONDS
-        slide = follows and self.lamp.on and lamp.on
+        dims = brightness is not None and on is not False
+        slide = dims and now - self._dimmed_at <= SLIDE_SECONDS
         return self._to(lamp, slide=slide, dims=dims)
 
     def press(self, gesture: Gesture) -> Change | None:
@@ -161,7 +161,7 @@ class DimmerChannel:
             self._turn()
             if not lamp.on:
                 return self._to(Lamp(on=True, brightness=_LOWEST))
-        step = -_STEP if self._rises_next else _STEP
+        step = _STEP if self._rises else -_STEP
         brightness = min(max(lamp.brightness + step, _LOWEST), FULL)
         if not lamp.on or brightness == lamp.brightness:
             return None
@@ -184,12 +184,12 @@ class DimmerChannel:
 
     def _turn(self) -> None:
         """Have the hold that begins go the other way, or the only way there is."""
-        rises = self._rises_next
+        self._rises = self._rises_next
         if not self.lamp.on or self.lamp.brightness == _LOWEST:
-            rises = True
+            self._rises = True
         elif self.lamp.brightness == FULL:
-            rises = False
-        self._rises_next = not rises
+            self._rises = False
+        self._rises_next = not self._rises
 
     def _to(self, lamp: Lamp, *, slide: bool = False, dims: bool = False) -> Change:
         return Change(lamp, self._curve.level(lamp), slide, dims)

@@ -71,6 +71,11 @@ class OpenPort:
         self.stopping = threading.Event()
         threading.Thread(target=self._run, name="serial port", daemon=True).start()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is left of it, in the system neither."""
+        return self._closed.is_set()
+
     async def opened(self) -> None:
         """Return once the port is open; raises why it could not be opened."""
         await self._opened
@@ -112,7 +117,6 @@ class OpenPort:
         for thread in threads:
             thread.start()
         first()
-        self.stopping.wait()
         for thread in threads:
             thread.join()
         try:

@@ -65,7 +65,8 @@ _DEVICE_WORDS: Final[Mapping[_Key, str]] = {
     "but returned no data": _UNPLUGGED,
     errno.ENOTTY: "is no serial port. {0.others}",
     errno.EISDIR: "is a folder, and no serial port. {0.others}",
-    "Write timeout": "takes no bytes any more. Unplug the adapter, and plug it in again",
+    "Write timeout": "takes no bytes any more. Pull its plug at the computer, "
+    "and plug it in again",
 }
 
 #: What happened to a port behind a URL, in words for a _Server.

@@ -68,7 +68,8 @@ class SerialLink:
         self._port = port
         self._settings = settings
         self._tasks: list[Task] = [self._serve]
-        if port.startswith("rfc2217://"):
+        self._is_rfc2217 = port.lower().startswith("rfc2217://")
+        if self._is_rfc2217:
             self._tasks.append(_ask)
         if buttons:
             self._tasks.append(Contacts(self.name, buttons, on_gesture).watch)
@@ -77,6 +78,8 @@ class SerialLink:
         self._changed = threading.Condition()
         self._settled = asyncio.Event()
         self._is_open = False
+        self._why_closed = f"{self.name} is not open yet"
+        self._port_before: OpenPort | None = None
         self._has_suggested = False
         self._waking: asyncio.Handle | None = None
 
@@ -95,7 +98,7 @@ class SerialLink:
         lights hours later.
         """
         if not self._is_open:
-            raise LinkError(f"{self.name} is not there")
+            raise LinkError(self._why_closed)
         if ramp is None:
             ramp = self._settings.slide_ramp if slide else self._settings.ramp
         self._settled.clear()
@@ -135,13 +138,21 @@ class SerialLink:
         Calls `report` once the port is open. Raises LinkError when it cannot be
         opened or is lost.
         """
-        port = OpenPort(self._open, self._tasks, self._explain)
+        if self._port_before is not None and not self._port_before.is_closed:
+            raise LinkError(
+                f"{self.name} hangs: the system does not let go of it. If that lasts, pull "
+                "its plug at the computer, or restart the server"
+            )
+        port = self._port_before = OpenPort(self._open, self._tasks, self._explain)
         try:
             await port.opened()
             self._is_open = True
             self._settled.set()
             report(LinkState(is_up=True, text="open"))
             await port.lost()
+        except LinkError as error:
+            self._why_closed = str(error)
+            raise
         finally:
             self._is_open = False
             self._settled.set()
@@ -163,8 +174,8 @@ class SerialLink:
             baudrate=self._settings.baudrate,
             timeout=0,
             # That of pyserial for RFC 2217 has five seconds of its own, and takes no other.
-            write_timeout=None if self._port.startswith("rfc2217://") else _WRITE_TIMEOUT,
-            exclusive=None if "://" in self._port else True,
+            write_timeout=None if self._is_rfc2217 else _WRITE_TIMEOUT,
+            exclusive=True,
         )
         be_prompt(line)
         self._suggest_name()

@@ -36,6 +36,9 @@ class LampRequest:
         """What `to_json` makes. Raises ValueError, with words for a person."""
         if not isinstance(data, Mapping) or not isinstance(data.get("port"), str):
             raise ValueError('allowed is an object with a "port"')
+        for key in data:
+            if key not in ("port", "on", *_RANGES):
+                raise ValueError(f'"{key}" is unknown here')
         numbers: dict[str, Any] = {key: data.get(key) for key in _RANGES}
         for key, (low, high) in _RANGES.items():
             value = numbers[key]

@@ -33,8 +33,11 @@ def make_application(actions: Actions) -> web.Application:
         return web.json_response({"controllers": await actions.reset_pairings()})
 
     async def set_lamp(request: web.Request) -> web.Response:
-        wanted = LampRequest.from_json(await request.json())
-        return web.json_response(actions.set_lamp(wanted))
+        try:
+            body = await request.json()
+        except (ValueError, LookupError, RecursionError):
+            raise ValueError("the body is no JSON that can be read") from None
+        return web.json_response(actions.set_lamp(LampRequest.from_json(body)))
 
     application = web.Application(
         client_max_size=_MOST_BYTES, middlewares=[_errors_as_json]

@@ -84,7 +84,8 @@ def _why_not(directory: Path, error: Exception) -> str:
     if isinstance(cause, _NOBODY):
         return (
             f"no bridge runs with the state directory {directory}. Start it with: "
-            "hk-bridge run. If one runs with another directory, name that: --state-dir DIR"
+            "hk-bridge run (or hk-bridge run --simulate). If one runs with another "
+            "directory, name that: --state-dir DIR"
         )
     if isinstance(cause, PermissionError):
         return (

@@ -361,9 +361,8 @@ def test_a_level_from_elsewhere_is_kept_and_shown_as_a_percent() -> None:
         ([(0.0, None, 50), (0.6, None, 60)], [False, False]),
         # Some controllers say "on" with each step.
         ([(0.0, True, 50), (0.1, True, 60)], [False, True]),
-        # Down to nothing and up again without letting go: that is switching.
-        ([(0.0, None, 9), (0.1, None, 0), (0.2, None, 9)], [False, False, False]),
-        ([(0.0, None, 0), (0.1, None, 9), (0.2, None, 8)], [False, False, True]),
+        # Down to nothing and up again without letting go.
+        ([(0.0, None, 9), (0.1, None, 0), (0.2, None, 9)], [False, True, True]),
         # Switching is no slide, and ends one.
         ([(0.0, None, 50), (0.1, False, None)], [False, False]),
         ([(0.0, None, 50), (0.1, False, 40)], [False, False]),
@@ -458,6 +457,17 @@ def test_the_steps_of_a_hold_are_a_slide_and_a_click_is_none() -> None:
     channel = DimmerChannel(remembered=Lamp(on=False, brightness=50))
     changes = pressed(channel, Gesture.CLICK, Gesture.HOLD, Gesture.STEP)
     assert [change.slide for change in changes if change] == [False, True, True]
+
+
+def test_switching_in_between_does_not_turn_a_hold_round() -> None:
+    channel = DimmerChannel(remembered=Lamp(on=True, brightness=50))
+    held(channel, 2)
+    held(channel, 1)
+    set_to(channel, on=False)
+    set_to(channel, on=True)
+    assert [
+        change.lamp.brightness for change in pressed(channel, Gesture.STEP) if change
+    ] == [50]
 
 
 def test_a_lamp_that_is_switched_off_while_a_button_is_held_stays_off() -> None:

@@ -110,12 +110,16 @@ SENSORS: list[dict[str, Any]] = [
 
 
 def dimmer(port: str, **more: Any) -> dict[str, Any]:
-    """A dimmer with two lamps, which sends each frame once unless told otherwise."""
+    """A dimmer with two lamps, which sends each frame once unless told otherwise.
+
+    Its ramps are the same, so that no frame depends on how quickly a test goes on.
+    """
     return {
         "accessory": "Dimmer",
         "name": "Dual Dimmer",
         "port": port,
         "repeat": 0,
+        "slideRamp": 1500,
         "channels": [
             {"channel": 1, "name": "Ceiling Light"},
             {"channel": 2, "name": "Mirror Light"},

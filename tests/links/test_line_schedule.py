@@ -185,6 +185,16 @@ def test_a_copy_is_the_same_frame_with_the_same_ramp() -> None:
     assert [frame.ramp for _, frame in sent(schedule, 1.0)] == [700, 700]
 
 
+def test_a_change_takes_the_place_of_a_copy_that_is_due() -> None:
+    schedule = LineSchedule(LineSettings(repeat=1, refresh=0))
+    schedule.submit(1, 5, 0, 0.0)
+    schedule.take(0.0)
+    schedule.submit(1, 6, 0, 0.15)
+    frames = sent(schedule, 5.0, 0.15)
+    assert [at for at, _ in frames] == pytest.approx([0.15, 0.25])
+    assert levels(frames) == [(1, 6), (1, 6)]
+
+
 def test_every_known_level_is_sent_each_refresh() -> None:
     schedule = LineSchedule(LineSettings(repeat=0, refresh=60))
     schedule.submit(1, 5, 0, 0.0)
@@ -221,6 +231,15 @@ def test_after_an_opening_nothing_of_before_is_left_to_be_sent() -> None:
     schedule.restart()
     assert schedule.is_settled
     assert schedule.due == math.inf
+
+
+def test_a_port_that_was_opened_anew_is_free_at_once() -> None:
+    schedule = LineSchedule(LineSettings(baudrate=50))
+    schedule.submit(1, 5, 0, 0.0)
+    schedule.take(0.0)
+    schedule.restart()
+    schedule.submit(1, 6, 0, 0.1)
+    assert schedule.take(0.1) is not None
 
 
 def test_a_hello_comes_first_and_once() -> None:

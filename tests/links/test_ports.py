@@ -193,7 +193,7 @@ def test_a_port_that_takes_nothing_any_more_is_said() -> None:
     ):
         port.write(bytes(1_000_000))
     assert reason(name, caught.value) == (
-        "takes no bytes any more. Unplug the adapter, and plug it in again"
+        "takes no bytes any more. Pull its plug at the computer, and plug it in again"
     )
     assert reason("socket://a:1", caught.value) == (
         "takes no bytes any more. Does the server hang?"

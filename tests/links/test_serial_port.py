@@ -271,7 +271,7 @@ async def test_without_a_port_a_level_is_refused_and_never_sent_later(
     link = link_to(board)
     with pytest.raises(LinkError) as caught:
         link.submit(1, 255)
-    assert str(caught.value) == f"serial port {board.port} is not there"
+    assert str(caught.value) == f"serial port {board.port} is not open yet"
     async with running(link):
         link.submit(2, 9)
         await until(lambda: board.frames)
@@ -370,6 +370,42 @@ async def test_an_invalid_url_is_a_link_error_that_shows_valid_ones(url: str) ->
     said = await failure(link_at(url, 9600))
     assert said.startswith(f"serial port {url} is no port: ")
     assert "socket://host:7000" in said
+
+
+async def test_who_asks_for_a_level_is_told_why_the_port_is_closed(
+    board: BoardEmulator,
+) -> None:
+    link = link_to(board)
+    with serial.Serial(board.port, exclusive=True):
+        said = await failure(link)
+    with pytest.raises(LinkError) as caught:
+        link.submit(1, 1)
+    assert str(caught.value) == said
+
+
+async def test_draining_lasts_until_the_last_byte_is_on_the_wire(
+    board: BoardEmulator,
+) -> None:
+    link = link_to(board, 1200)
+    async with running(link):
+        for _ in range(2):
+            begun = time.monotonic()
+            link.submit(1, 7)
+            assert await link.drain()
+            # Nine bytes of ten bits at 1200 baud.
+            assert time.monotonic() - begun >= 0.074
+        assert await link.drain()
+    assert await link.drain()
+
+
+async def test_draining_gives_up_after_a_while(
+    board: BoardEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_port, "_DRAIN_SECONDS", 0.01)
+    link = link_to(board, 50)
+    async with running(link):
+        link.submit(1, 7)
+        assert not await link.drain()
 
 
 async def test_a_name_that_stays_is_suggested_once(
@@ -552,6 +588,9 @@ class HangingLine:
         assert self.writing.wait(PATIENCE)
         return len(data)
 
+    def reset_output_buffer(self) -> None:
+        self.calls.append("reset_output_buffer")
+
     def close(self) -> None:
         self.calls.append("close")
         assert self.closing.wait(PATIENCE)
@@ -644,6 +683,41 @@ async def test_a_link_ends_while_a_write_hangs_and_closes_the_port_after_it(
         assert not line.closed.is_set()
         line.writing.set()
         await until(line.closed.is_set)
+
+
+async def test_a_port_that_is_not_let_go_of_is_not_opened_anew(
+    line: HangingLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_port, "_CLOSE_SECONDS", 0.01)
+    line.opening.set()
+    link = link_at("p", 9600)
+    async with running(link) as task:
+        await ended(task)
+    assert (await failure(link)).startswith("serial port p hangs")
+    assert line.calls == ["open", "close"]
+    line.closing.set()
+    line.closed.set()
+    assert link._port_before is not None
+    await until(lambda: link._port_before.is_closed)  # type: ignore[union-attr] # it stays so
+    async with running(link):
+        pass
+
+
+async def test_a_line_that_takes_nothing_is_emptied_before_it_is_closed(
+    line: HangingLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_data: bytes) -> None:
+        raise serial.SerialTimeoutException("Write timeout")
+
+    line.release()
+    line.closed.set()
+    monkeypatch.setattr(line, "write", refuse)
+    link = link_at("p", 9600)
+    async with running(link) as task:
+        link.submit(1, 1)
+        assert "takes no bytes any more" in await loss(task)
+    await until(lambda: "close" in line.calls)
+    assert line.calls == ["open", "reset_output_buffer", "close"]
 
 
 async def test_a_close_that_takes_its_time_holds_up_nothing_else(
