@@ -764,6 +764,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert json.loads(self.saved) == self.dimmer.memory
 
 
+@pytest.mark.no_cover
 async def test_whatever_happens_home_and_the_wire_and_the_store_agree(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ memories = st.builds(
 )
 
 
+@pytest.mark.no_cover
 @given(memories)
 def test_any_memory_survives_its_file(memory: DeviceMemory) -> None:
     text = json.dumps(memory.to_json(), allow_nan=False)
@@ -315,6 +316,7 @@ likely = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.no_cover
 @given(document | likely)
 @settings(deadline=None)
 def test_any_content_is_survived(

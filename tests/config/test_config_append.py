@@ -171,6 +171,7 @@ entries = st.fixed_dictionaries(
 ).map(lambda keys: {**keys, "address": "FF:FF:FF:FF:FF:FF"})
 
 
+@pytest.mark.no_cover
 @given(texts(), entries)
 def test_in_any_layout_something_is_inserted_and_nothing_changed(
     text: str, entry: dict[str, Any]
@@ -202,6 +203,7 @@ def test_in_any_layout_the_entry_is_the_last_one_and_all_else_is_as_it_was(
     assert (last.name, last.address) == (entry["name"], entry["address"])
 
 
+@pytest.mark.no_cover
 @given(texts(), st.integers(2, 5))
 def test_one_entry_after_the_other_can_be_appended(text: str, count: int) -> None:
     old = values(text)["accessories"]

@@ -310,6 +310,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
+@pytest.mark.no_cover
 @given(cases())
 def test_in_any_layout_one_object_says_what_it_should_and_all_else_is_as_it_was(
     case: Case,

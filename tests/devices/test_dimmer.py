@@ -132,6 +132,7 @@ class AnyWrites(RuleBasedStateMachine):
             assert (self.channel.level == 0) is not self.is_on
 
 
+@pytest.mark.no_cover
 def test_a_lamp_keeps_its_rules_through_any_writes() -> None:
     run_state_machine_as_test(AnyWrites)
 

@@ -84,6 +84,7 @@ def test_another_value_under_a_counter_of_a_moment_ago_is_new() -> None:
     assert judged((0, frame(7)), (1, frame(8)), (2, other)) == [NEW, NEW, NEW]
 
 
+@pytest.mark.no_cover
 def test_what_is_remembered_does_not_grow() -> None:
     order = FrameOrder()
     for number in range(100_000):

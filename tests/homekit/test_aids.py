@@ -259,7 +259,8 @@ class Edits(RuleBasedStateMachine):
         self.settle()
 
 
-TestEdits = Edits.TestCase
+# Counting lines would take longer than the edits do.
+TestEdits = pytest.mark.no_cover(Edits.TestCase)
 TestEdits.settings = settings(deadline=None, stateful_step_count=30)
 
 

@@ -27,6 +27,9 @@ from tests.fakes.board import LINE_SPEED, BoardEmulator
 from tests.fakes.board_model import FORMS, BoardModel, Damage
 from tests.links.storms import Sent, Storm, carried
 
+# A thousand times the same lines: counting them would take longer than they do.
+pytestmark = pytest.mark.no_cover
+
 STORMS: Final = 1000
 _ALONE: Final = os.environ.get("STORM")
 _PART: Final = 125

@@ -240,6 +240,7 @@ def test_less_than_one_frame_is_kept(pieces: list[bytes]) -> None:
         assert sum(len(each) for each in kept) < len(FULL)
 
 
+@pytest.mark.no_cover
 def test_a_megabyte_of_junk_leaves_the_hunter_ready() -> None:
     hunter = FrameHunter()
     assert hunter.feed(b"\xff\x55\x00" * 350_000) == []

@@ -26,6 +26,7 @@ async def test_a_controller_that_strips_leading_zeros_pairs(
     await pair_setup.short_public_key(fresh, padded=padded)
 
 
+@pytest.mark.no_cover
 async def test_after_a_hundred_wrong_codes_pairing_is_shut_until_it_is_reset(
     build: Build,
 ) -> None:
