@@ -130,8 +130,7 @@ class LampStation:
 
     def identify(self) -> None:
         """Blink, and then put the lamp back. Raises LinkError without a port."""
-        if not self.link.is_open:
-            raise LinkError(f"{self.link.name} is not there")
+        self.link.require_open()
         self._stop_blinking()
         if self.channel.level is None:
             # From the first blink on it is known what it is to be put back to.

@@ -88,6 +88,11 @@ class SerialLink:
         """Whether levels are accepted."""
         return self._is_open
 
+    def require_open(self) -> None:
+        """Raise LinkError, with why it is closed, where levels are not accepted."""
+        if not self._is_open:
+            raise LinkError(self._why_closed)
+
     def submit(
         self, channel: int, level: int, *, slide: bool = False, ramp: int | None = None
     ) -> None:
@@ -97,8 +102,7 @@ class SerialLink:
         LinkError where the port is gone; then nothing is kept either, so that no lamp
         lights hours later.
         """
-        if not self._is_open:
-            raise LinkError(self._why_closed)
+        self.require_open()
         if ramp is None:
             ramp = self._settings.slide_ramp if slide else self._settings.ramp
         self._settled.clear()
