@@ -81,7 +81,6 @@ class SerialLink:
         self._why_closed = f"{self.name} is not open yet"
         self._port_before: OpenPort | None = None
         self._has_suggested = False
-        self._waking: asyncio.Handle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -108,14 +107,6 @@ class SerialLink:
         self._settled.clear()
         with self._changed:
             self._schedule.submit(channel, level, ramp, time.monotonic())
-        # Not at once: what a request asks for in one go is known before its first frame,
-        # which carries the level of the other channel too.
-        if self._waking is None:
-            self._waking = asyncio.get_running_loop().call_soon(self._wake)
-
-    def _wake(self) -> None:
-        self._waking = None
-        with self._changed:
             self._changed.notify()
 
     def assume(self, channel: int, level: int) -> None:

@@ -150,10 +150,11 @@ async def test_writes_come_out_of_the_serial_port_as_exact_frames(
             [False, 80, False, 70],
         ),
         (
-            [(CEILING, ON, True), (MIRROR, ON, True)],
-            ["0a ff 55 01 cc b2 05 dc 0a", "0a ff 55 02 cc b2 05 dc 0a"],
-            [True, 80, True, 70],
+            [(CEILING, ON, True)],
+            ["0a ff 55 01 cc 00 05 dc 0a"],
+            [True, 80, False, 70],
         ),
+        ([(MIRROR, ON, True)], ["0a ff 55 02 cc b2 05 dc 0a"], [True, 80, True, 70]),
         # The same again is sent again: perhaps the lamp has not heard it.
         (
             [(CEILING, ON, True), (CEILING, BRIGHTNESS, 80)],
