@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from hk_bridge.memory import DeviceMemory, Memory
 from hk_bridge.protocols.wxdm2 import PROTOCOLS
 from hk_bridge.sensor_radio import MakeReplay, SensorRadio
 from hk_bridge.sensor_station import SensorStation
+from hk_bridge.signals import ENDS
 from hk_bridge.status import LinkStatus, Status, to_json, versions
 from hk_bridge.supervision import Supervisor
 from hk_bridge.web.actions import Actions, LampRequest
@@ -91,7 +91,7 @@ def _warn_of(exposed: Exposed) -> None:
 async def _run_until_signal(app: App, welcome: Callable[[Identity], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDS:
         loop.add_signal_handler(number, stop.set)
     await app.run(stop, welcome)
 
@@ -265,11 +265,9 @@ class App:
 
     def _set_lamp(self, request: LampRequest) -> dict[str, Any]:
         """Set a lamp from the command line; see `Actions`."""
-        for lamp in self._lamps:
-            status = lamp.status()
-            if is_same(status.port, request.port) and status.channel == request.channel:
-                break
-        else:
+        boards = (b for b in self._boards if is_same(b.config.port, request.port))
+        lamp = next((lamp for b in boards if (lamp := b.lamp_on(request.channel))), None)
+        if lamp is None:
             raise LinkError(
                 f"there is no lamp on channel {request.channel} of {request.port}: name "
                 "another channel, or add this one to accessories.json"

@@ -22,13 +22,14 @@ from hk_bridge.cli_options import (
     state_option,
 )
 from hk_bridge.errors import ConfigError, HkBridgeError, LinkError, Problem
+from hk_bridge.signals import ENDS
 
 if TYPE_CHECKING:
     from hk_bridge.dimming import Output, ReachedLamp
     from hk_bridge.keyboard import Keyboard
 
 #: What ends it as Ctrl-C does.
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS: Final = (*ENDS, signal.SIGHUP)
 
 _KEY_LOW: Final = "minLevel"
 _KEY_HIGH: Final = "maxLevel"

@@ -40,21 +40,17 @@ class Progress:
             self._live = None
 
     def _draw(self, size: int) -> None:
-        from rich.console import Console  # noqa: PLC0415 # slow, and rarely needed
-        from rich.live import Live  # noqa: PLC0415 # slow, and rarely needed
         from rich.progress_bar import ProgressBar  # noqa: PLC0415 # slow, and rarely needed
         from rich.table import Table  # noqa: PLC0415 # slow, and rarely needed
         from rich.text import Text  # noqa: PLC0415 # slow, and rarely needed
 
         from hk_bridge import status_view  # noqa: PLC0415 # slow, and rarely needed
 
-        console = Console(stderr=True, highlight=False)
+        console = status_view.error_console()
         if not status_view.can_redraw(console):
             return
         if self._live is None:
-            self._live = Live(
-                console=console, auto_refresh=False, transient=True, redirect_stdout=False
-            )
+            self._live = status_view.passing(console)
             self._live.start()
         row = Table.grid(padding=(0, 2, 0, 0))
         bar = ProgressBar(total=size, completed=self._done, width=20)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +20,12 @@ from hk_bridge.cli_options import (
 )
 from hk_bridge.errors import LinkError
 from hk_bridge.protocols.wxdm2 import PROTOCOLS
+from hk_bridge.signals import set_by_signals
 
 if TYPE_CHECKING:
     from hk_bridge.dimming import Output, ReachedLamp
 
 _MOST_RAMP: Final = 0xFFFF
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def _not_empty(context: click.Context, param: click.Parameter, value: str) -> str:
@@ -166,38 +165,28 @@ async def _sweep(output: Output, ramp: int | None, lamp: ReachedLamp) -> str:
     from hk_bridge import dimming  # noqa: PLC0415 # see dim
 
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        with _progress(f"channel {output.channel} of {output.port}") as tick:
-            ramp = output.settings.slide_ramp if ramp is None else ramp
-            is_known = await dimming.sweep(lamp, ramp, tick, stop)
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+    who = f"channel {output.channel} of {output.port}"
+    with set_by_signals(stop), _progress(who) as tick:
+        ramp = output.settings.slide_ramp if ramp is None else ramp
+        is_known = await dimming.sweep(lamp, ramp, tick, stop)
     return "as it was before" if is_known else "off"
 
 
 @contextmanager
 def _progress(who: str) -> Iterator[Callable[[int, int, int], None]]:
     """What is to be told how a sweep goes; it shows that where somebody watches."""
-    from rich.console import Console  # noqa: PLC0415 # slow, and needed here alone
-    from rich.live import Live  # noqa: PLC0415 # slow, and needed here alone
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 # slow, and needed here alone
     from rich.table import Table  # noqa: PLC0415 # slow, and needed here alone
 
     from hk_bridge import dimming, status_view  # noqa: PLC0415 # see dim
 
-    console = Console(stderr=True, highlight=False)
+    console = status_view.error_console()
     if not status_view.can_redraw(console):
         seconds = f"{dimming.SWEEP_SECONDS:g} s"
         click.echo(f"sweeping {who} for {seconds}; Ctrl-C: enough", err=True)
         yield lambda _number, _percent, _level: None
         return
-    with Live(
-        console=console, auto_refresh=False, transient=True, redirect_stdout=False
-    ) as live:
+    with status_view.passing(console) as live:
 
         def tick(number: int, percent: int, level: int) -> None:
             row = Table.grid(padding=(0, 2, 0, 0))

@@ -54,19 +54,15 @@ async def _telling(what: str) -> AsyncIterator[None]:
 async def _tell_of(what: str) -> None:
     begun = time.monotonic()
     await asyncio.sleep(_PATIENCE)
-    from rich.console import Console  # noqa: PLC0415 # slow, and rarely needed
-    from rich.live import Live  # noqa: PLC0415 # slow, and rarely needed
     from rich.text import Text  # noqa: PLC0415 # slow, and rarely needed
 
     from hk_bridge import status_view  # noqa: PLC0415 # slow, and rarely needed
 
-    console = Console(stderr=True, highlight=False)
+    console = status_view.error_console()
     if not status_view.can_redraw(console):
         click.echo(f"{what} takes long; Ctrl-C ends it", err=True)
         return
-    with Live(
-        console=console, auto_refresh=False, transient=True, redirect_stdout=False
-    ) as live:
+    with status_view.passing(console) as live:
         while True:
             over = time.monotonic() - begun
             live.update(Text(f"{what} for {over:.0f} s, Ctrl-C ends it"), refresh=True)

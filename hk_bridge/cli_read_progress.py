@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -80,15 +79,13 @@ class Hearing:
         self, name: str, limit: int | None
     ) -> Iterator[Callable[[float, str], None]]:
         """What is to be told how it goes; it shows that where somebody watches."""
-        console = Console(stderr=True, highlight=False)
+        console = status_view.error_console()
         if self._shows_in_hex or not status_view.can_redraw(console):
             if console.is_terminal:
                 console.print("listening; Ctrl-C: enough")
             yield lambda _over, _how: None
             return
-        with Live(
-            console=console, auto_refresh=False, transient=True, redirect_stdout=False
-        ) as live:
+        with status_view.passing(console) as live:
             yield lambda over, how: live.update(
                 _table(self._sampling, over, limit, f"{name}: {how}"), refresh=True
             )

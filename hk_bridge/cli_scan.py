@@ -86,8 +86,7 @@ def _listen(
     config: Config | None, discovery: Discovery, seconds: int, *, simulate: bool
 ) -> None:
     """Listen, and show what is found meanwhile where somebody watches."""
-    from rich.console import Console, Group  # noqa: PLC0415 # needed here alone
-    from rich.live import Live  # noqa: PLC0415 # needed here alone
+    from rich.console import Group  # noqa: PLC0415 # needed here alone
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 # needed here alone
     from rich.table import Table  # noqa: PLC0415 # needed here alone
     from rich.text import Text  # noqa: PLC0415 # needed here alone
@@ -96,13 +95,13 @@ def _listen(
     from hk_bridge.scanning import listen, make_link  # noqa: PLC0415 # needed here alone
 
     link = make_link(config, discovery, simulate=simulate)
-    console = Console(stderr=True, highlight=False)
+    console = status_view.error_console()
     if not status_view.can_redraw(console):
         console.print(f"listening for {seconds} s; Ctrl-C ends it earlier")
         asyncio.run(listen(link, seconds, lambda _over, _how: None))
         return
 
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    with status_view.passing(console) as live:
 
         def tick(over: float, how: str) -> None:
             progress = Table.grid(padding=(0, 2, 0, 0))

@@ -27,7 +27,7 @@ class DimmerBoard:
         remembered: Mapping[str, Lamp],
         on_change: Callable[[], None],
     ) -> None:
-        self._config = config
+        self.config = config
         self._says_hello = bool(PROTOCOLS[config.protocol].hello)
         buttons = {
             channel.channel: channel.button
@@ -55,15 +55,20 @@ class DimmerBoard:
         """
         for lamp in self.lamps:
             level = lamp.channel.level
-            if level is None and self._says_hello and self._config.startup != "keep":
+            if level is None and self._says_hello and self.config.startup != "keep":
                 level = 0
             if level is not None:
                 self.link.submit(lamp.config.channel, level)
 
+    def lamp_on(self, channel: int) -> LampStation | None:
+        """The lamp on `channel`; None where none is configured."""
+        here = (lamp for lamp in self.lamps if lamp.config.channel == channel)
+        return next(here, None)
+
     def _pressed(self, channel: int, gesture: Gesture) -> None:
-        for lamp in self.lamps:
-            if lamp.config.channel == channel:
-                lamp.press(gesture)
+        lamp = self.lamp_on(channel)
+        if lamp is not None:
+            lamp.press(gesture)
 
 
 def line_settings(config: DimmerConfig) -> LineSettings:

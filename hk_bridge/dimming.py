@@ -15,6 +15,7 @@ from hk_bridge.dimmer_board import line_settings
 from hk_bridge.errors import LinkError
 from hk_bridge.links.line_schedule import LineSchedule, LineSettings
 from hk_bridge.links.ports import is_same
+from hk_bridge.links.serial_device import BRIDGE, UNSEEN
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.protocols.wxdm2 import FrameProtocol
 from hk_bridge.web import client
@@ -23,9 +24,6 @@ from hk_bridge.web.actions import LampRequest
 #: Up to 100 % and down again, and how long that takes.
 SWEEP: Final = (*range(101), *range(99, -1, -1))
 SWEEP_SECONDS: Final = 10.0
-
-#: How the holder of a port is named where it is, or may be, a bridge.
-_BRIDGES: Final = ("the bridge that runs", "another program")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +272,9 @@ class _DirectLamp:
 
 def _with_hint(error: BaseException) -> BaseException:
     """With what else can be done where a bridge has the port."""
-    if not isinstance(error, LinkError) or not any(who in str(error) for who in _BRIDGES):
+    if not isinstance(error, LinkError) or not any(
+        who in str(error) for who in (BRIDGE, UNSEEN)
+    ):
         return error
     return LinkError(
         f"{error}. Or have the bridge do it, if one has the port: --state-dir DIR, with "

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 from collections.abc import Callable, Container, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hk_bridge.config import Config
 from hk_bridge.discovery import Discovery, Known
@@ -15,15 +14,13 @@ from hk_bridge.links.simulator import SimulatedRadio
 from hk_bridge.model import EVERYONE, Advertisement, LinkState
 from hk_bridge.protocols import advert
 from hk_bridge.protocols.products import PRODUCTS
+from hk_bridge.signals import set_by_signals
 from hk_bridge.supervision import Link
 
 if TYPE_CHECKING:
     from hk_bridge.links.bluetooth import BluetoothLink
 
 _TICK_SECONDS = 0.25
-
-#: What ends listening, and nothing else.
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 #: Sensors that a simulated search finds beside those that are configured, and whether
 #: they encrypt.
@@ -98,22 +95,19 @@ async def listen(
         if not now.is_up:
             stop.set()
 
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.set)
     task = asyncio.create_task(link.run(report))
     task.add_done_callback(lambda _task: stop.set())
     begun = loop.time()
     try:
-        while (over := loop.time() - begun) < limit and not stop.is_set():
-            tick(over, "starting" if state is None else state.text)
-            try:
-                async with asyncio.timeout(min(_TICK_SECONDS, limit - over)):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+        with set_by_signals(stop):
+            while (over := loop.time() - begun) < limit and not stop.is_set():
+                tick(over, "starting" if state is None else state.text)
+                try:
+                    async with asyncio.timeout(min(_TICK_SECONDS, limit - over)):
+                        await stop.wait()
+                except TimeoutError:
+                    continue
     finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
         task.cancel()
         (result,) = await asyncio.gather(task, return_exceptions=True)
     if isinstance(result, Exception):

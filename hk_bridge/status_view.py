@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -77,6 +78,16 @@ def console() -> Console:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def error_console() -> Console:
+    """Where is shown how something goes: beside what was asked for."""
+    return Console(stderr=True, highlight=False)
+
+
+def passing(console: Console) -> Live:
+    """Shows one thing in the place of another on `console`, and nothing afterwards."""
+    return Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
 
 
 def can_redraw(console: Console) -> bool:

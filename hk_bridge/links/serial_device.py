@@ -16,6 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
 
+#: How a holder of a port is called that is, or may be, a bridge.
+BRIDGE: Final = "the bridge that runs"
+UNSEEN: Final = "another program"
+
 #: How ports that were plugged in are called, the best names first.
 _NAMES: Final = ("serial/by-id/*", "cu.usb*", "ttyUSB*", "ttyACM*")
 
@@ -78,7 +82,7 @@ class SerialDevice:
             )
         if not programs:
             return (
-                "in use by another program. To see which, type: sudo fuser -v "
+                f"in use by {UNSEEN}. To see which, type: sudo fuser -v "
                 f"{shlex.quote(self.path)}"
             )
         names = " and ".join(f"{name} (pid {pid})" for pid, name in programs.items())
@@ -140,7 +144,7 @@ def _target(link: Path) -> str | None:
 def _program(process: Path) -> str:
     arguments = os.fsdecode((process / "cmdline").read_bytes()).split("\0")
     if {PurePath(each).name for each in arguments} & {"hk-bridge", "hk_bridge"}:
-        return "the bridge that runs" if "run" in arguments else "another hk-bridge"
+        return BRIDGE if "run" in arguments else "another hk-bridge"
     return (process / "comm").read_text(errors="replace").strip()
 
 

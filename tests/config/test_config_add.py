@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 
-from hk_bridge import files
 from hk_bridge.config import add, append, appended, load, rewrite
 from hk_bridge.errors import ConfigError, StoreError
 from tests.config import kills
@@ -28,22 +27,6 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = (ROOT / "accessories.json").read_bytes()
 ENTRY = kills.ENTRY
 WITH_ENTRY = appended(SAMPLE.decode(), ENTRY).encode()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The sample, alone in its directory."""
-    path = tmp_path / "house" / "accessories.json"
-    path.parent.mkdir()
-    path.write_bytes(SAMPLE)
-    return path
-
-
-@pytest.fixture
-def faulty_os(monkeypatch: pytest.MonkeyPatch) -> FaultyOs:
-    replacement = FaultyOs()
-    monkeypatch.setattr(files, "os", replacement)
-    return replacement
 
 
 def numbered(number: int) -> dict[str, object]:

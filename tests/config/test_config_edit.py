@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hk_bridge import files
 from hk_bridge.config import add, change, changed, load, parse
 from hk_bridge.config.edit import Where
 from hk_bridge.config.lines import Path as ConfigPath
@@ -369,22 +368,6 @@ def test_in_any_layout_the_text_of_a_value_is_all_that_another_value_changes(
 
 
 # -- the file -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The sample, alone in its directory."""
-    path = tmp_path / "house" / "accessories.json"
-    path.parent.mkdir()
-    path.write_bytes(SAMPLE)
-    return path
-
-
-@pytest.fixture
-def faulty_os(monkeypatch: pytest.MonkeyPatch) -> FaultyOs:
-    replacement = FaultyOs()
-    monkeypatch.setattr(files, "os", replacement)
-    return replacement
 
 
 def untouched(path: Path, content: bytes = SAMPLE) -> bool:

@@ -6,10 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import serial
+
+#: Two adapters by their names in /dev/serial/by-id; the second has no serial number.
+FTDI: Final = "usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0"
+CH340: Final = "usb-1a86_USB_Serial-if00-port0"
 
 
 def plug_in(

@@ -28,8 +28,7 @@ from hk_bridge.links.radio_faults import FORBIDDEN
 from hk_bridge.model import Advertisement, LinkState
 from hk_bridge.protocols.advert import UUIDS
 from hk_bridge.protocols.products import PRODUCTS
-
-PATIENCE: Final = 20.0
+from tests.links.waiting import PATIENCE, until
 
 A: Final = "4C:64:A8:D0:AE:65"
 B: Final = "2C:34:B3:D4:A1:61"
@@ -382,12 +381,6 @@ async def test_a_failure_of_what_hangs_on_it_stops_the_scan(stack: Stack) -> Non
 
 
 # -- silence ------------------------------------------------------------------------------
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # nothing in the link tells of it
-            await asyncio.sleep(0.002)
 
 
 @pytest.fixture

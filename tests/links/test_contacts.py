@@ -6,10 +6,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import Any, Final
 
 import pytest
 import serial
@@ -21,15 +20,12 @@ from hk_bridge.links.contacts import Contacts
 from hk_bridge.links.line_schedule import LineSettings
 from hk_bridge.links.open_port import Line, OpenPort
 from hk_bridge.links.serial_port import SerialLink
-from hk_bridge.model import LinkState
 from tests.fakes.board import BoardEmulator
 from tests.fakes.serial_servers import ModemLine, Rfc2217Server
+from tests.links.waiting import PATIENCE, running, until
 
 # pyserial names its threads as it always did.
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
-
-#: Longer than anything here takes.
-PATIENCE: Final = 20.0
 
 CLICK, HOLD, STEP = Gesture.CLICK, Gesture.HOLD, Gesture.STEP
 
@@ -112,12 +108,6 @@ def buttons(monkeypatch: pytest.MonkeyPatch) -> list[PushButton]:
     return made
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # what happens in threads sets no event
-            await asyncio.sleep(0.002)
-
-
 async def seen(button: PushButton, *, pressed: bool) -> None:
     """Return once a button has been in a state for long enough to count."""
     await until(lambda: button._pressed is pressed)
@@ -150,19 +140,11 @@ async def watching(
 
 
 @asynccontextmanager
-async def running(link: SerialLink) -> AsyncIterator[None]:
-    """A link whose port is open."""
-    how: list[LinkState] = []
-    task = asyncio.create_task(link.run(how.append))
-    await until(lambda: how or task.done())
-    try:
-        if task.done():
-            await task
+async def staying_open(link: SerialLink) -> AsyncIterator[None]:
+    """A link whose port is open, and is not lost meanwhile."""
+    async with running(link) as task:
         yield
         assert not task.done()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 # -- gestures -----------------------------------------------------------------------------
@@ -239,7 +221,7 @@ async def test_each_line_of_a_server_can_have_a_button(buttons: list[PushButton]
             dict(enumerate(names)),
             lambda *gesture: done.append(gesture),
         )
-        async with running(link):
+        async with staying_open(link):
             # Until the server has told of its lines, they are tried again.
             await until(lambda: any(button._pressed is False for button in buttons))
             for number, name in enumerate(names):
@@ -263,7 +245,7 @@ async def test_a_port_without_lines_is_said_once_and_its_lamps_go_on(
 ) -> None:
     settings = LineSettings(repeat=0, refresh=0)
     link = SerialLink(board.port, settings, {1: "cts", 2: "dsr"})
-    async with running(link):
+    async with staying_open(link):
         await until(lambda: len(buttons) >= 10)
         assert caplog.messages == [], "said before it is sure"
         monkeypatch.setattr(contacts, "_PATIENCE_SECONDS", 0.0)

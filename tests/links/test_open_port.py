@@ -14,9 +14,7 @@ from typing import Any, Final
 import pytest
 
 from hk_bridge.links.open_port import Line, OpenPort, Task
-
-#: Longer than anything here takes.
-PATIENCE: Final = 20.0
+from tests.links.waiting import PATIENCE, until
 
 #: Too short for anything that hangs.
 MOMENT: Final = 0.02
@@ -90,12 +88,6 @@ def until_stopping(_line: Line, port: OpenPort) -> None:
 
 def port_of(line: FakeLine, *tasks: Task) -> OpenPort:
     return OpenPort(line.open, tasks or (until_stopping,), explain)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # what happens in threads sets no event
-            await asyncio.sleep(0.001)
 
 
 def without_the_loop(condition: Callable[[], Any]) -> None:

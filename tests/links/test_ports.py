@@ -16,23 +16,12 @@ import pytest
 import serial
 
 from hk_bridge.links.ports import is_same, reason, stable_name
-from tests.fakes.serial_ports import failure, plug_in, pseudo_terminal, wrapped
+from tests.fakes.serial_ports import CH340, FTDI, failure, plug_in, pseudo_terminal, wrapped
 
 LOOPBACK: Final = "127.0.0.1"
 
 #: Longer than anything here takes.
 PATIENCE: Final = 20.0
-
-FTDI: Final = "usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0"
-CH340: Final = "usb-1a86_USB_Serial-if00-port0"
-
-
-@pytest.fixture
-def devices(tmp_path: Path) -> Path:
-    """What the tests have in place of /dev."""
-    directory = tmp_path / "dev"
-    directory.mkdir()
-    return directory
 
 
 # -- names that stay ----------------------------------------------------------------------

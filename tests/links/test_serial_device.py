@@ -20,22 +20,11 @@ import pytest
 import serial
 
 from hk_bridge.links.ports import reason
-from tests.fakes.serial_ports import failure, plug_in, pseudo_terminal, wrapped
+from tests.fakes.serial_ports import CH340, FTDI, failure, plug_in, pseudo_terminal, wrapped
 from tests.fakes.users import NOBODY, another_user
 
 #: Longer than anything here takes.
 PATIENCE: Final = 20.0
-
-FTDI: Final = "usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0"
-CH340: Final = "usb-1a86_USB_Serial-if00-port0"
-
-
-@pytest.fixture
-def devices(tmp_path: Path) -> Path:
-    """What the tests have in place of /dev."""
-    directory = tmp_path / "dev"
-    directory.mkdir()
-    return directory
 
 
 # -- what is there instead ----------------------------------------------------------------

@@ -25,9 +25,7 @@ from hk_bridge.links.line_schedule import LineSettings
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.model import LinkState
 from tests.fakes.board import LINE_SPEED, BoardEmulator
-
-#: Longer than anything here takes.
-PATIENCE: Final = 20.0
+from tests.links.waiting import PATIENCE, loss, running, until
 
 #: A line so fast that its time does not count.
 FAST: Final = 4_000_000
@@ -50,44 +48,12 @@ def link_to(board: BoardEmulator, baudrate: int = FAST, ramp: int = 1500) -> Ser
     return link_at(board.port, baudrate, ramp)
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # what happens in threads sets no event
-            await asyncio.sleep(0.002)
-
-
-@asynccontextmanager
-async def running(link: SerialLink) -> AsyncIterator[asyncio.Task[None]]:
-    """The task of a link whose port is open."""
-    how: list[LinkState] = []
-    task = asyncio.create_task(link.run(how.append))
-    await until(lambda: how or task.done())
-    try:
-        if task.done():
-            await task
-        assert how == [LinkState(is_up=True, text="open")]
-        assert link.is_open
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert not link.is_open
-
-
 async def failure(link: SerialLink) -> str:
     """Why the link cannot be had."""
     with pytest.raises(LinkError) as caught:
         async with asyncio.timeout(PATIENCE):
             await link.run(lambda _state: None)
     assert not link.is_open
-    return str(caught.value)
-
-
-async def loss(task: asyncio.Task[None]) -> str:
-    """Why the link was lost."""
-    with pytest.raises(LinkError) as caught:
-        async with asyncio.timeout(PATIENCE):
-            await task
     return str(caught.value)
 
 

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, Final, Self
@@ -22,16 +22,13 @@ from hk_bridge.errors import LinkError
 from hk_bridge.links import open_port, serial_port
 from hk_bridge.links.line_schedule import LineSettings
 from hk_bridge.links.serial_port import SerialLink
-from hk_bridge.model import LinkState
 from hk_bridge.supervision import Supervisor
 from tests.fakes.board import BoardEmulator
 from tests.fakes.serial_servers import Rfc2217Server, SocketServer
+from tests.links.waiting import PATIENCE, loss, running, until
 
 # pyserial names its threads as it always did.
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
-
-#: Longer than anything here takes.
-PATIENCE: Final = 20.0
 
 #: Each level once.
 ONCE: Final = LineSettings(repeat=0, refresh=0)
@@ -72,27 +69,6 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return opened
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # what happens in threads sets no event
-            await asyncio.sleep(0.002)
-
-
-@asynccontextmanager
-async def running(link: SerialLink) -> AsyncIterator[asyncio.Task[None]]:
-    """The task of a link whose port is open."""
-    how: list[LinkState] = []
-    task = asyncio.create_task(link.run(how.append))
-    await until(lambda: how or task.done())
-    try:
-        if task.done():
-            await task
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 @asynccontextmanager
 async def supervised(link: SerialLink, levels: dict[int, int]) -> AsyncIterator[Supervisor]:
     """A link that is opened again and again, and then sends `levels`."""
@@ -108,14 +84,6 @@ async def supervised(link: SerialLink, levels: dict[int, int]) -> AsyncIterator[
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def loss(task: asyncio.Task[None]) -> str:
-    """Why the link was lost."""
-    with pytest.raises(LinkError) as caught:
-        async with asyncio.timeout(PATIENCE):
-            await task
-    return str(caught.value)
 
 
 class Heart:

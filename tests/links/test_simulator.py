@@ -6,9 +6,9 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -19,17 +19,11 @@ from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.links.simulator import SimulatedBoard, SimulatedRadio
 from hk_bridge.model import Advertisement, LinkState, Reading
 from hk_bridge.protocols import mibeacon
+from tests.links.waiting import PATIENCE, until
 
-PATIENCE: Final = 20.0
 ADDRESSES: Final = ["4C:64:A8:D0:AE:65", "2C:34:B3:D4:A1:61", "4E:64:A8:00:00:01"]
 MIBEACON: Final = 0xFE95
 LYWSDCGQ: Final = 0x01AA
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # what happens in threads sets no event
-            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
