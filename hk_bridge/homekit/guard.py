@@ -7,10 +7,11 @@ the rules, connection.py what one connection may do, handler.py what is answered
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from pyhap.hap_server import HAPServer
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
+
+#: Host, None for all of them, and port.
+_Place = tuple[str | None, int]
+
+_EVERYTHING: Final = frozenset({None, "0.0.0.0", "::"})  # noqa: S104 # as users write it
 
 _SWEEP_SECONDS: Final = 5.0
 
@@ -51,8 +57,11 @@ _OUT_OF_RESOURCES: Final = frozenset(
 class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
     """Listens on several addresses at once, and keeps the number of connections down."""
 
-    def __init__(self, hosts: tuple[str, ...], port: int, driver: BridgeDriver) -> None:
-        super().__init__((hosts, port), driver)
+    def __init__(self, driver: BridgeDriver) -> None:
+        super().__init__((None, None), driver)
+        self.loop = asyncio.get_running_loop()
+        # Where it listens: host, None for all, and port.
+        self._listening: dict[_Place, asyncio.Server] = {}
         # Every connection that still has a descriptor, in the order of their coming.
         self._open: dict[GuardedProtocol, None] = {}
         # Hosts from which controllers have come, the latest last.
@@ -60,35 +69,76 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         self._scheduled: deque[GuardedProtocol] = deque()
         self._is_making_room = False
         self._other_errors: Callable[..., object] | None = None
+        self.absent: tuple[str, ...] = ()
 
-    async def async_start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Listen on every host, on all interfaces where none is given. Raises OSError.
+    def begin(self) -> None:
+        """Take care of connections from now on; `listen_on` lets them come."""
+        self._other_errors = self.loop.get_exception_handler()
+        self.loop.set_exception_handler(self._loop_failed)
+        self.async_cleanup_connections()
 
-        The base knows one host.
+    async def listen_on(self, hosts: Collection[str | None], port: int) -> None:
+        """Listen there and nowhere else, None for all interfaces; connections stay.
+
+        Raises OSError, and goes on listening where it did, where a place cannot be had. An
+        address that is not there is no reason: one of IPv6 that has just come cannot be
+        used for a moment. It is `absent`; the same call tries it again. The base knows one
+        host, and does not move.
         """
-        self.loop = loop
-        hosts, port = self._addr_port
-        self.server = await loop.create_server(
-            lambda: GuardedProtocol(loop, self),
-            list(hosts) or None,
+        wanted: set[_Place] = {(host, port) for host in hosts}
+        new, ends = wanted - self._listening.keys(), self._listening.keys() - wanted
+        in_the_way = {place for place in ends if _excludes(place, new)}
+        self._stop_listening(in_the_way)
+        try:
+            opened = await self._listen_at(new)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._listening |= await self._listen_at(in_the_way)
+            raise
+        self._stop_listening(ends - in_the_way)
+        self._listening |= opened
+        self.absent = tuple(sorted(host for host, _ in new - opened.keys() if host))
+
+    async def _listen_at(self, places: Collection[_Place]) -> dict[_Place, asyncio.Server]:
+        """All of those that are there. Raises OSError, with none of them open."""
+        opened: dict[_Place, asyncio.Server] = {}
+        for host, port in sorted(places, key=str):
+            try:
+                opened[host, port] = await self._listen(host, port)
+            except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:
+                    continue
+                for server in opened.values():
+                    server.close()
+                raise
+        return opened
+
+    async def _listen(self, host: str | None, port: int) -> asyncio.Server:
+        server = await self.loop.create_server(
+            lambda: GuardedProtocol(self.loop, self),
+            host,
             port,
             backlog=_ACCEPTED_AT_ONCE,
         )
-        for listening in self.server.sockets:
+        for listening in server.sockets:
             with listening.dup() as queue:
                 queue.listen(_QUEUE)
-        self._other_errors = loop.get_exception_handler()
-        loop.set_exception_handler(self._loop_failed)
-        self.async_cleanup_connections()
+        return server
+
+    def _stop_listening(self, places: Iterable[_Place]) -> None:
+        for place in list(places):
+            self._listening.pop(place).close()
 
     def async_stop(self) -> None:
-        """Stop listening and hang up on everybody."""
-        super().async_stop()
+        """Stop listening and hang up on everybody; the base closes its one socket."""
+        self._connection_cleanup.cancel()
+        self._stop_listening(self._listening)
         # Another server may have put its own in front; it leads here, and on.
         if self.loop.get_exception_handler() == self._loop_failed:
             self.loop.set_exception_handler(self._other_errors)
         for connection in self.all_connections():
             connection.close()
+        self.connections.clear()
 
     def async_cleanup_connections(self) -> None:
         """Hang up, now and then, on those that have been silent for too long.
@@ -220,3 +270,18 @@ class GuardedServer(HAPServer):  # type: ignore[misc] # HAP-python has no types
         if self._scheduled:
             self.loop.call_soon(self._go_on)
         connection.proceed()
+
+
+def _excludes(place: _Place, others: Iterable[_Place]) -> bool:
+    """Whether the system gives no socket at one of `others` while there is one at `place`.
+
+    One for all addresses and one for some of them are not had at the same port.
+    """
+    return any(
+        place[1] == other[1] and (_is_for_all(place) or _is_for_all(other))
+        for other in others
+    )
+
+
+def _is_for_all(place: _Place) -> bool:
+    return place[0] in (None, "0.0.0.0", "::")  # noqa: S104 # only asked for

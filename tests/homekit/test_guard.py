@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hk_bridge.homekit.network import Network
 from tests.e2e.door.client import Client, Verify, accepted, state
 from tests.fakes.ports import free_port
 from tests.homekit.house import (
@@ -245,11 +246,11 @@ async def test_a_crowd_that_is_hung_up_on_leaves_no_queue_behind(door: House) ->
 
 
 async def test_one_port_cannot_hold_two_connections_to_two_addresses(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House,
 ) -> None:
     hosts, port = ("127.0.0.1", "127.0.0.2"), free_port()
-    monkeypatch.setattr(house.server, "_addr_port", (hosts, port))
-    await house.driver.listen()
+    await house.driver.listen(port)
+    await house.driver.move(Network(hosts, hosts))
     source = ("127.0.0.1", free_port())
     streams = [await reused(source, (host, port)) for host in hosts]
     clients = [Client(*each) for each in streams]

@@ -111,13 +111,10 @@ async def test_where_nobody_is_idle_the_oldest_that_verifies_makes_room(
 # -- start and stop -----------------------------------------------------------------------
 
 
-async def test_a_port_that_is_taken_is_an_error(
-    door: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_port_that_is_taken_is_an_error(door: House, tmp_path: Path) -> None:
     other = House(Store.open(tmp_path / "other"))
-    monkeypatch.setattr(other.server, "_addr_port", (("127.0.0.1",), door.port))
     with pytest.raises(LinkError):
-        await other.driver.listen()
+        await other.driver.listen(door.port)
     await other.driver.close()
 
 
