@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
+
+#: Of characters; HomeKit takes no more for a text.
+LONGEST_NAME: Final = 64
 
 #: What is measured, in the order in which it is shown: temperature in °C (signed),
 #: humidity and soil moisture in %, battery in %, a battery that calls itself low as 1 (and
@@ -135,3 +139,12 @@ class LinkState:
     mode: str = ""
     adapter: str = ""
     is_passing: bool = False
+
+
+def can_be_a_name(name: str) -> bool:
+    """Whether `name` has 1 to 64 characters, not all blank, none a control character."""
+    return (
+        len(name) <= LONGEST_NAME
+        and bool(name.strip())
+        and not any(unicodedata.category(character) == "Cc" for character in name)
+    )

@@ -12,8 +12,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from hk_bridge.config.names import LONGEST, can_be_a_name
-from hk_bridge.model import parse_address
+from hk_bridge.model import LONGEST_NAME, can_be_a_name, parse_address
 from hk_bridge.protocols.setup_code import TRIVIAL_CODES, parse_setup_code
 
 #: Types of the custom errors below; messages.py has the words.
@@ -89,9 +88,9 @@ Name = Annotated[
     Field(
         min_length=1,
         json_schema_extra={
-            "maxLength": LONGEST,
+            "maxLength": LONGEST_NAME,
             "pattern": f"^{_NO_CONTROL}[^\\s\\u0000-\\u001f\\u007f-\\u009f]{_NO_CONTROL}$",
-            "errorMessage": f"allowed is a name of 1 to {LONGEST} characters that is "
+            "errorMessage": f"allowed is a name of 1 to {LONGEST_NAME} characters that is "
             "not blank and has no line breaks or other control characters",
         },
     ),

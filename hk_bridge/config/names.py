@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-LONGEST = 64
-
 #: What stands in names often and can be said in a word, or written with a plain key.
 _SPOKEN = str.maketrans({"&": " and ", "+": " and ", "’": "'", "‘": "'", "`": "'"})
 _LETTERS_AND_DIGITS = ("L", "N")
 _INSIDE_A_WORD = (*_LETTERS_AND_DIGITS, "M")
-
-
-def can_be_a_name(name: str) -> bool:
-    """Whether `name` has 1 to 64 characters, not all blank, none a control character."""
-    return (
-        len(name) <= LONGEST
-        and bool(name.strip())
-        and not any(unicodedata.category(character) == "Cc" for character in name)
-    )
 
 
 def is_welcome(name: str) -> bool:

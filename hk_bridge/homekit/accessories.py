@@ -6,39 +6,38 @@ it is read (docs/protocols/hap.md, "Unknown values"). Nothing here computes a va
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from pyhap.accessory import Accessory, Bridge
+from pyhap.accessory import Accessory, Bridge, get_topic
 from pyhap.accessory_driver import AccessoryDriver
 from pyhap.characteristic import Characteristic
-from pyhap.const import CATEGORY_LIGHTBULB, CATEGORY_SENSOR
+from pyhap.const import CATEGORY_LIGHTBULB, CATEGORY_SENSOR, HAP_PROTOCOL_VERSION
 from pyhap.service import Service
 
 from hk_bridge import __version__
 from hk_bridge.devices.dimmer import Lamp
 from hk_bridge.devices.sensor import SensorView
-from hk_bridge.homekit.services import LIGHT, FixedIids, make_service
+from hk_bridge.homekit import shown
+from hk_bridge.homekit.appearance import Appearance, Information
+from hk_bridge.homekit.encoding import EncodedAccessory
+from hk_bridge.homekit.services import FixedIids, make_service
+from hk_bridge.homekit.shown import Shown
 from hk_bridge.model import Quantity
 
 _NOT_CHARGEABLE: Final = 2
 _LOW_BATTERY: Final = "StatusLowBattery"
-
-
-@dataclass(frozen=True, slots=True)
-class Information:
-    """What the accessory says of itself. `serial` is never empty."""
-
-    name: str
-    manufacturer: str
-    model: str
-    serial: str
+_CONFIGURED_NAME: Final = "ConfiguredName"
 
 
 class _HouseAccessory(Accessory):  # type: ignore[misc] # HAP-python has no types
     """What lamps, sensors and the bridge have in common."""
+
+    #: What Home is told of it; equal ones are equal accessories.
+    appearance: Appearance
+    _encoded: EncodedAccessory | None = None
 
     def __init__(
         self,
@@ -64,13 +63,40 @@ class _HouseAccessory(Accessory):  # type: ignore[misc] # HAP-python has no type
         }.items():
             service.configure_char(characteristic, value=value)
 
+    @property
+    def encoded(self) -> EncodedAccessory:
+        """What it is in GET /accessories."""
+        if self._encoded is None:
+            self._encoded = EncodedAccessory(self)
+        return self._encoded
+
+    def characteristic_changed(self) -> None:
+        """Forget what it was in GET /accessories; each characteristic calls this."""
+        if self._encoded is not None:
+            self._encoded.forget()
+
+    def name_service(self, service: Service, name: str) -> None:
+        """Call a service `name`, unless somebody has named it in Home.
+
+        Home shows and speaks this name, where it once took that of `Name`.
+        """
+        configured = service.get_characteristic(_CONFIGURED_NAME)
+        topic = get_topic(self.aid, self.iid_manager.get_iid(configured))
+        configured.value = self.driver.names.get(topic, name)
+
     def write(self, service: Service, values: Mapping[str, Any]) -> None:
         """Carry out one write to the characteristics of one service, by their names.
 
-        Raises LinkError where the device cannot be reached; then nothing has changed.
+        Raises LinkError where the device cannot be reached, or a name cannot be kept; then
+        nothing has changed.
         """
         if service.display_name == "AccessoryInformation" and values.get("Identify"):
             self.identify()
+        if (name := values.get(_CONFIGURED_NAME)) is not None:
+            configured = service.get_characteristic(_CONFIGURED_NAME)
+            topic = get_topic(self.aid, self.iid_manager.get_iid(configured))
+            self.driver.keep_name(topic, name)
+            _show(configured, name)
 
     def identify(self) -> None:
         """Show which one it is. Raises LinkError where it cannot be reached."""
@@ -88,47 +114,57 @@ class HouseBridge(_HouseAccessory, Bridge):  # type: ignore[misc] # HAP-python h
     ) -> None:
         self._information = information
         self._on_identify = on_identify
+        self.appearance = Appearance(information)
         Bridge.__init__(self, driver, information.name, iid_manager=FixedIids())
 
-    def replace_accessory(self, accessory: Accessory) -> None:
-        """Put `accessory` in the place of the one with the same aid.
+    def add_protocol_version_service(self) -> None:
+        """Add HAPProtocolInformation by the table; called while the base is made."""
+        service = make_service(self.driver.loader, "HAPProtocolInformation")
+        service.configure_char("Version", value=HAP_PROTOCOL_VERSION)
+        self.add_service(service)
 
-        Who has subscribed to a characteristic that both have stays so.
+    def encode(self) -> bytes:
+        """The answer to GET /accessories."""
+        # In one go: of a full house it is a third of a megabyte.
+        pieces = [b'{"accessories":[', self.encoded.encode()]
+        for accessory in self.accessories.values():
+            pieces += (b",", accessory.encoded.encode())
+        return b"".join((*pieces, b"]}"))
+
+    def database_hash(self) -> str:
+        """What is another one for another database, whatever the values are."""
+        digest = hashlib.sha256()
+        for aid, accessory in {self.aid: self, **self.accessories}.items():
+            digest.update(b"%d:%s" % (aid, accessory.encoded.digest))
+        return digest.hexdigest()
+
+    def put_accessory(self, accessory: Accessory) -> None:
+        """Add `accessory`, or put it in the place of the one with the same aid.
+
+        Who has subscribed to a characteristic that both have stays so. The order is that
+        of the aids, as after a restart: it is a part of what the database is.
         """
-        self.accessories[accessory.aid] = accessory
+        accessories = self.accessories | {accessory.aid: accessory}
+        self.accessories: dict[int, Accessory] = dict(sorted(accessories.items()))
+
+    def remove_accessory(self, aid: int) -> None:
+        """Have no accessory with this aid any more."""
+        del self.accessories[aid]
+
+    def rename(self, information: Information) -> None:
+        """Have another name."""
+        self._information = information
+        self.appearance = Appearance(information)
+        self.display_name = information.name
+        service = self.get_service("AccessoryInformation")
+        service.get_characteristic("Name").value = information.name
 
     def setup_message(self) -> None:
         """Print nothing: the base would print the setup code wherever stdout leads."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """Where a quantity is shown, under which name unless another one is wanted.
-
-    `bounds` are what the characteristic can show of it, and `digits` how exactly.
-    """
-
-    service: str
-    characteristic: str
-    name: str
-    bounds: tuple[float, float] | None = None
-    digits: int | None = None
-
-
-#: What Home can show of what a sensor measures; the first one that there is comes first.
-_SHOWN: Final[Mapping[Quantity, _Shown]] = {
-    "temperature": _Shown(
-        "TemperatureSensor", "CurrentTemperature", "Temperature", digits=1
-    ),
-    "humidity": _Shown("HumiditySensor", "CurrentRelativeHumidity", "Humidity", digits=1),
-    "moisture": _Shown(
-        "SoilMoisture", "CurrentRelativeHumidity", "Soil Moisture", digits=1
-    ),
-    "illuminance": _Shown("LightSensor", "CurrentAmbientLightLevel", "Light", LIGHT),
-    "battery": _Shown("BatteryService", "BatteryLevel", "Battery"),
-}
-
-SHOWN: Final[frozenset[Quantity]] = frozenset(_SHOWN)
+#: What Home can show of what a sensor measures.
+SHOWN: Final[frozenset[Quantity]] = frozenset(shown.TABLE)
 
 
 class SensorAccessory(_HouseAccessory):
@@ -151,21 +187,26 @@ class SensorAccessory(_HouseAccessory):
         names: Mapping[Quantity, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(driver, information, aid, on_identify)
+        self.appearance = Appearance(information, frozenset(quantities), dict(names))
         without = frozenset() if "battery" in quantities else frozenset({_LOW_BATTERY})
         self._values: dict[Quantity, Characteristic] = {}
         self._active: dict[Quantity, Characteristic] = {}
         self._low_battery: list[Characteristic] = []
-        for quantity, shown in _SHOWN.items():
+        for quantity, row in shown.TABLE.items():
             if quantity in quantities:
-                service = make_service(driver.loader, shown.service, without=without)
-                service.configure_char("Name", value=names.get(quantity, shown.name))
-                self._add(quantity, shown, service)
-        self._make_primary(next(iter(self._values.values()), None))
+                service = make_service(driver.loader, row.service, without=without)
+                service.configure_char("Name", value=names.get(quantity, row.name))
+                self._add(quantity, row, service)
+                if quantity != "battery":
+                    given = names.get(quantity)
+                    self.name_service(service, given or row.name_at(information.name))
+        if self._values:
+            next(iter(self._values.values())).service.is_primary_service = True
         self.show(SensorView(None, None, None, None))
 
-    def _add(self, quantity: Quantity, shown: _Shown, service: Service) -> None:
+    def _add(self, quantity: Quantity, row: Shown, service: Service) -> None:
         self.add_service(service)
-        self._values[quantity] = service.get_characteristic(shown.characteristic)
+        self._values[quantity] = service.get_characteristic(row.characteristic)
         for characteristic in service.characteristics:
             if characteristic.display_name == "StatusActive":
                 self._active[quantity] = characteristic
@@ -174,10 +215,10 @@ class SensorAccessory(_HouseAccessory):
             elif characteristic.display_name == "ChargingState":
                 characteristic.value = _NOT_CHARGEABLE
 
-    def _make_primary(self, first: Characteristic | None) -> None:
-        """HAP-python's own way goes by the type, of which there may be two."""
-        for service in self.services:
-            service.is_primary_service = first is not None and service is first.service
+    def tell(self) -> None:
+        """Tell subscribers that nothing is measured: it was, a moment ago."""
+        for characteristic in self._active.values():
+            characteristic.notify()
 
     def show(self, view: SensorView) -> None:
         """Set every characteristic to what may be shown; tells subscribers of changes."""
@@ -185,7 +226,7 @@ class SensorAccessory(_HouseAccessory):
         for quantity, characteristic in self._active.items():
             _show(characteristic, values[quantity] is not None)
         for quantity, characteristic in self._values.items():
-            _show(characteristic, _fitting(_SHOWN[quantity], values[quantity]))
+            _show(characteristic, shown.TABLE[quantity].fitting(values[quantity]))
         for characteristic in self._low_battery:
             _show(
                 characteristic, None if view.low_battery is None else int(view.low_battery)
@@ -212,12 +253,14 @@ class LampAccessory(_HouseAccessory):
         reachable: Callable[[], bool],
     ) -> None:
         super().__init__(driver, information, aid, on_identify)
+        self.appearance = Appearance(information)
         self._apply = apply
         self._reachable = reachable
         service = make_service(driver.loader, "Lightbulb")
         service.configure_char("Name", value=information.name)
         self.add_service(service)
-        self.set_primary_service(service)
+        self.name_service(service, information.name)
+        service.is_primary_service = True
         self._on = service.get_characteristic("On")
         self._brightness = service.get_characteristic("Brightness")
         self._brightness.value = Lamp().brightness
@@ -230,10 +273,18 @@ class LampAccessory(_HouseAccessory):
     def write(self, service: Service, values: Mapping[str, Any]) -> None:
         """Set the lamp by one write; see the base."""
         super().write(service, values)
-        if service.display_name != "Lightbulb":
+        on, brightness = values.get("On"), values.get("Brightness")
+        if on is None and brightness is None:
             return
-        lamp = self._apply(values.get("On"), values.get("Brightness"))
+        lamp = self._apply(on, brightness)
         self.show(lamp, values)
+
+    def forget(self) -> None:
+        """Know no more how it is set."""
+        self._on.value = self._brightness.value = None
+
+    def tell(self) -> None:
+        """That a lamp cannot be reached is nothing that HAP could tell."""
 
     def show(self, lamp: Lamp, written: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Set both characteristics; tells subscribers of changes.
@@ -251,18 +302,7 @@ class LampAccessory(_HouseAccessory):
                 characteristic.notify()
 
 
-def _fitting(shown: _Shown, value: float | None) -> float | None:
-    """What of `value` the characteristic can show."""
-    if value is None:
-        return None
-    if shown.bounds is not None:
-        low, high = shown.bounds
-        value = min(max(value, low), high)
-    # Adding 0 makes of -0.0 what it is.
-    return value if shown.digits is None else round(value, shown.digits) + 0
-
-
-def _show(characteristic: Characteristic, value: float | None) -> None:
+def _show(characteristic: Characteristic, value: float | str | None) -> None:
     """Set a value and tell subscribers of it.
 
     HAP-python's set_value would round 39.4 to its step, and get 39.40000000000001, and

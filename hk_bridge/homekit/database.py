@@ -13,6 +13,7 @@ from pyhap.accessory import Accessory
 from pyhap.characteristic import (
     HAP_FORMAT_BOOL,
     HAP_FORMAT_FLOAT,
+    HAP_FORMAT_STRING,
     PROP_FORMAT,
     PROP_MAX_VALUE,
     PROP_MIN_VALUE,
@@ -25,12 +26,16 @@ from pyhap.service import Service
 from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError
 from hk_bridge.homekit.events import Key
+from hk_bridge.model import can_be_a_name
 
 _LOG = logging.getLogger(__name__)
 _complaints: Final = Complaints(_LOG)
 
 _WRITE: Final = "pw"
 _NOTIFY: Final = "ev"
+
+#: What a thing is called, whether or not it can be reached.
+_NAMES: Final = frozenset({"Name", "ConfiguredName"})
 
 #: One item of an answer: aid, iid, status, and the value where there is one.
 Item = dict[str, Any]
@@ -89,10 +94,11 @@ def items_of(query: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 # whatever 
 def write(bridge: Accessory, items: Sequence[Mapping[str, Any]]) -> list[Item]:
     """Carry out PUT /characteristics: an item of the answer for each of `items`.
 
-    What one request writes to one service goes there as one write.
+    What one request writes to one service goes there as one write, but for its name: that
+    has nothing to do with whether a device can be reached.
     """
     answers: list[Item] = []
-    writes: dict[Service, list[tuple[Item, str, Any]]] = {}
+    writes: dict[tuple[Service, bool], list[tuple[Item, str, Any]]] = {}
     for item in items:
         answer: Item = {"aid": item["aid"], "iid": item["iid"]}
         answers.append(answer)
@@ -105,8 +111,9 @@ def write(bridge: Accessory, items: Sequence[Mapping[str, Any]]) -> list[Item]:
         except ValueError:
             answer["status"] = HAP_SERVER_STATUS.INVALID_VALUE_IN_REQUEST
         else:
-            writes.setdefault(found.service, []).append((answer, found.display_name, value))
-    for service, parts in writes.items():
+            key = found.service, found.display_name in _NAMES
+            writes.setdefault(key, []).append((answer, found.display_name, value))
+    for (service, _), parts in writes.items():
         status = _write_service(service, {name: value for _, name, value in parts})
         for answer, _, _ in parts:
             answer["status"] = status
@@ -143,15 +150,23 @@ def _write_service(service: Service, values: Mapping[str, Any]) -> int:
 def _reachable(characteristic: Characteristic) -> bool:
     """Lamps without a line answer for what they are, not for how they are set."""
     service = characteristic.service
-    return service.display_name == "AccessoryInformation" or bool(service.broker.available)
+    return (
+        service.display_name == "AccessoryInformation"
+        or characteristic.display_name in _NAMES
+        or bool(service.broker.available)
+    )
 
 
-def _native(properties: Mapping[str, Any], value: object) -> bool | int | float:
+def _native(properties: Mapping[str, Any], value: object) -> bool | int | float | str:
     """A written value in the format of its characteristic.
 
-    0 and 1 are booleans and 50.0 is an integer, as controllers send them. Raises
-    ValueError for a value of another type, out of range, or not a number.
+    0 and 1 are booleans and 50.0 is an integer, as controllers send them; a text is a name.
+    Raises ValueError for a value of another type, out of range, or not a number.
     """
+    if properties[PROP_FORMAT] == HAP_FORMAT_STRING:
+        if not isinstance(value, str) or not can_be_a_name(value):
+            raise ValueError("not a name")
+        return value
     if not isinstance(value, bool | int | float):
         raise ValueError("not a number")
     if properties[PROP_FORMAT] == HAP_FORMAT_BOOL:

@@ -22,10 +22,10 @@ from pyhap.util import from_hap_json, to_hap_json
 from hk_bridge.complaints import Complaints
 from hk_bridge.errors import StoreError
 from hk_bridge.homekit import pairings, tlv
+from hk_bridge.homekit.identity import Pairing
 from hk_bridge.homekit.pair_setup import M1, PairSetup
 from hk_bridge.homekit.pair_verify import PairVerify, Verified
 from hk_bridge.homekit.setup_turn import MAX_FAILED_ATTEMPTS, delay_of
-from hk_bridge.homekit.store import Pairing
 from hk_bridge.homekit.tlv import RefusedError, TlvError, malformed
 
 if TYPE_CHECKING:
@@ -120,6 +120,12 @@ class GuardedHandler(HAPServerHandler):  # type: ignore[misc] # HAP-python has n
         else:
             self._driver.accessory.identify()
             self.send_response(HTTPStatus.NO_CONTENT)
+
+    def handle_accessories(self) -> None:
+        """Answer with the whole database; the base makes it anew each time."""
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", self.JSON_RESPONSE_TYPE)
+        self.end_response(self._driver.accessory.encode())
 
     def handle_prepare(self) -> None:
         """Announce a timed write; the base takes any number of anything."""

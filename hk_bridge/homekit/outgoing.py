@@ -89,9 +89,11 @@ class OutgoingProtocol(HAPServerProtocol):  # type: ignore[misc] # HAP-python ha
         say when a buffer is full, and raises on a connection that is being closed.
         """
         self.last_activity = self.loop.time()
-        if self.hap_crypto is not None:
-            data = b"".join(self.hap_crypto.encrypt(data))
-        self.transport.write(data)
+        if self.hap_crypto is None:
+            self.transport.write(data)
+            return
+        for frames in self.hap_crypto.encrypt(data):
+            self.transport.write(frames)
 
     def pause_writing(self) -> None:
         """Take no more of one that does not read; the base would answer it for ever."""

@@ -8,14 +8,19 @@ Rows may be added, never changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
+from uuid import UUID
 
+from pyhap.accessory import HAP_PROTOCOL_INFORMATION_SERVICE_UUID
 from pyhap.characteristic import Characteristic
 from pyhap.iid_manager import IIDManager
 from pyhap.loader import Loader
 from pyhap.service import Service
+from pyhap.util import hap_type_to_uuid
 
 from hk_bridge.model import PLAUSIBLE
 
@@ -29,6 +34,7 @@ _HUMIDITY: Final = {
     "Name": 2,
     "StatusActive": 3,
     "StatusLowBattery": 4,
+    "ConfiguredName": 5,
 }
 # HAP-python's own step of 1 would round 39.4 % to 39 %.
 _HUMIDITY_PROPERTIES: Final = {"CurrentRelativeHumidity": {"minStep": _PERCENT_STEP}}
@@ -65,7 +71,13 @@ SERVICES: Final[Mapping[str, ServiceRow]] = MappingProxyType(
         "HAPProtocolInformation": ServiceRow(16, {"Version": 1}),
         "TemperatureSensor": ServiceRow(
             32,
-            {"CurrentTemperature": 1, "Name": 2, "StatusActive": 3, "StatusLowBattery": 4},
+            {
+                "CurrentTemperature": 1,
+                "Name": 2,
+                "StatusActive": 3,
+                "StatusLowBattery": 4,
+                "ConfiguredName": 5,
+            },
             {
                 "CurrentTemperature": {
                     "minValue": PLAUSIBLE["temperature"][0],
@@ -78,7 +90,9 @@ SERVICES: Final[Mapping[str, ServiceRow]] = MappingProxyType(
         "BatteryService": ServiceRow(
             64, {"BatteryLevel": 1, "ChargingState": 2, "StatusLowBattery": 3, "Name": 4}
         ),
-        "Lightbulb": ServiceRow(80, {"On": 1, "Brightness": 2, "Name": 3}),
+        "Lightbulb": ServiceRow(
+            80, {"On": 1, "Brightness": 2, "Name": 3, "ConfiguredName": 4}
+        ),
         "LightSensor": ServiceRow(
             96,
             {
@@ -86,6 +100,7 @@ SERVICES: Final[Mapping[str, ServiceRow]] = MappingProxyType(
                 "Name": 2,
                 "StatusActive": 3,
                 "StatusLowBattery": 4,
+                "ConfiguredName": 5,
             },
             {"CurrentAmbientLightLevel": {"minValue": LIGHT[0], "maxValue": LIGHT[1]}},
         ),
@@ -96,10 +111,32 @@ SERVICES: Final[Mapping[str, ServiceRow]] = MappingProxyType(
 )
 
 
+#: The type of a service that HAP-python's table lacks.
+_UNLISTED: Final = {"HAPProtocolInformation": HAP_PROTOCOL_INFORMATION_SERVICE_UUID}
+
+
+class HouseCharacteristic(Characteristic):  # type: ignore[misc] # HAP-python has no types
+    """Tells its accessory when it has become another one.
+
+    All ways to that, such as a new value, go through this method of the base.
+    """
+
+    __slots__ = ()
+
+    def _clear_cache(self) -> None:
+        super()._clear_cache()
+        if self.broker is not None:
+            self.broker.characteristic_changed()
+
+
 class FixedIids(IIDManager):  # type: ignore[misc] # HAP-python has no types
     """Gives iids by the table; HAP-python's own depend on the order of adding."""
 
-    def get_iid_for_obj(self, obj: Service | Characteristic) -> int:
+    def assign(self, obj: Service | Characteristic) -> None:
+        """Take a service or characteristic in; the base also keeps what the table says."""
+        self.objs[self.get_iid(obj)] = obj
+
+    def get_iid(self, obj: Service | Characteristic) -> int:
         """The iid of a service or characteristic of this accessory."""
         if isinstance(obj, Service):
             return _row_of(obj).iid
@@ -111,15 +148,36 @@ def make_service(
     loader: Loader, name: str, *, without: frozenset[str] = frozenset()
 ) -> Service:
     """A service with the characteristics of the table, but for those in `without`."""
-    row = SERVICES[name]
-    service = loader.get_service(row.type or name)
-    service.unique_id = name
-    for characteristic in row.characteristics:
-        if characteristic not in without:
-            service.add_characteristic(loader.get_char(characteristic))
-    for characteristic, properties in row.properties.items():
-        service.configure_char(characteristic, properties=dict(properties))
+    type_id, patterns = _patterns(loader, name)
+    service = Service(type_id, SERVICES[name].type or name, unique_id=name)
+    service.add_characteristic(
+        *(copy(each) for each in patterns if each.display_name not in without)
+    )
     return service
+
+
+@cache
+def _patterns(loader: Loader, name: str) -> tuple[UUID, tuple[HouseCharacteristic, ...]]:
+    """The type of a service, and its characteristics, to be copied.
+
+    What a copy has in common with the pattern is nearly all of it. HAP-python's own way
+    makes anew what is the same for a thousand sensors.
+    """
+    row = SERVICES[name]
+    listed = loader.serv_types.get(row.type or name)
+    required = () if listed is None else listed["RequiredCharacteristics"]
+    return (
+        _UNLISTED[name] if listed is None else hap_type_to_uuid(listed["UUID"]),
+        tuple(
+            HouseCharacteristic.from_dict(
+                each,
+                loader.char_types[each] | row.properties.get(each, {}),
+                from_loader=True,
+            )
+            # Required ones come first, as in HAP-python.
+            for each in dict.fromkeys((*required, *row.characteristics))
+        ),
+    )
 
 
 def _row_of(service: Service) -> ServiceRow:

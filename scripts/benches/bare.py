@@ -1,8 +1,8 @@
-"""HAP-python as its own examples run it: a bridge with ten sensors and two lamps.
+"""HAP-python as its own examples run it: a bridge with some sensors and lamps.
 
-python bare.py PORT STATE_FILE SETUP_CODE [SERIAL_PORT]
+python bare.py PORT STATE_FILE SETUP_CODE SENSORS LAMPS [SERIAL_PORT]
 
-With a serial port, the lamps are those of a dimmer there.
+With a serial port, the first two lamps are those of a dimmer there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Board:
         os.write(self._line, bytes(frame))
 
 
-async def main(port: int, state_file: str, code: str, *lines: str) -> None:
+async def main(
+    port: int, state_file: str, code: str, sensors: int, lamps: int, *lines: str
+) -> None:
     driver = AccessoryDriver(
         address=LOOPBACK,
         port=port,
@@ -45,15 +47,15 @@ async def main(port: int, state_file: str, code: str, *lines: str) -> None:
     boards = [Board(line) for line in lines]
     bridge = Bridge(driver, "Bare")
     bridge.setup_message = lambda: None
-    for number in range(12):
+    for number in range(sensors + lamps):
         accessory = Accessory(driver, f"Accessory {number}")
-        if number < 10:
+        if number < sensors:
             accessory.add_preload_service("TemperatureSensor")
             accessory.add_preload_service("HumiditySensor")
         else:
             lamp = accessory.add_preload_service("Lightbulb", chars=["On", "Brightness"])
             for board in boards:
-                dim = partial(board.dim, number - 9)
+                dim = partial(board.dim, number - sensors + 1)
                 lamp.configure_char("Brightness", setter_callback=dim)
         bridge.add_accessory(accessory)
     driver.add_accessory(bridge)
@@ -62,4 +64,9 @@ async def main(port: int, state_file: str, code: str, *lines: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))
+    own_port, own_file, own_code, own_sensors, own_lamps, *own_lines = sys.argv[1:]
+    asyncio.run(
+        main(
+            int(own_port), own_file, own_code, int(own_sensors), int(own_lamps), *own_lines
+        )
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import socket
 import subprocess
@@ -112,6 +113,14 @@ class Server:
         return int(line.split()[1]) / 1024
 
     @property
+    def processor_seconds(self) -> float:
+        """How long it has kept a processor busy since its start."""
+        assert self._process is not None, "it runs"
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2]
+        user, system = (int(field) for field in fields.split()[11:13])
+        return (user + system) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def log_lines(self) -> int:
         """Lines logged so far, without what the simulated board says of each command."""
         with self._log.open(errors="replace") as log:
@@ -121,6 +130,27 @@ class Server:
 def simulated(folder: Path) -> Server:
     """hk-bridge with a radio and a board in the process."""
     return _hk_bridge(folder, [*SENSORS, dimmer("/dev/ttyUSB0")], "--simulate")
+
+
+def many_simulated(folder: Path, sensors: int, dimmers: int) -> Server:
+    """The same with so many sensors, each of which changes every second."""
+    accessories = [
+        {
+            "accessory": "Hygrothermograph",
+            "name": f"Room {number}",
+            "address": f"4C:65:A8:D0:{number >> 8:02X}:{number & 255:02X}",
+        }
+        for number in range(sensors)
+    ]
+    for number in range(dimmers):
+        lamps = [
+            {"channel": channel, "name": f"Lamp {number} {channel}"} for channel in (1, 2)
+        ]
+        accessories.append(
+            dimmer(f"/dev/ttyUSB{number}")
+            | {"name": f"Dimmer {number}", "id": f"{number}", "channels": lamps}
+        )
+    return _hk_bridge(folder, accessories, "--simulate")
 
 
 def on_line(folder: Path, line: str) -> Server:
@@ -143,12 +173,13 @@ def _hk_bridge(folder: Path, accessories: list[dict[str, Any]], *options: str) -
     return Server("hk-bridge", folder, port, [*arguments, *options])
 
 
-def bare(folder: Path, *line: str) -> Server:
+def bare(folder: Path, *line: str, sensors: int = 10, lamps: int = 2) -> Server:
     """HAP-python alone, with as many accessories; its lamps on the `line` if given."""
     folder.mkdir()
     port = free_port()
     script = Path(__file__).with_name("bare.py")
-    arguments = [str(script), str(port), str(folder / "accessory.state"), CODE, *line]
+    arguments = [str(script), str(port), str(folder / "accessory.state"), CODE]
+    arguments += [str(sensors), str(lamps), *line]
     return Server("bare HAP-python", folder, port, arguments)
 
 

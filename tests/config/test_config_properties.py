@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from hk_bridge.config import Config, json_schema, parse
 from hk_bridge.config.lines import Path, Positions, printable_key
-from hk_bridge.config.names import can_be_a_name, is_welcome, suggestion
+from hk_bridge.config.names import is_welcome, suggestion
 from hk_bridge.errors import ConfigError
+from hk_bridge.model import can_be_a_name
 
 # It calls the same lines thousands of times: counting them would take longer than they do.
 pytestmark = pytest.mark.no_cover

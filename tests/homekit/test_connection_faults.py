@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -82,8 +83,8 @@ class Transport(asyncio.Transport):
 class Plain(Frames):
     """Frames of which a test reads what goes out."""
 
-    def encrypt(self, data: bytes) -> list[bytes]:
-        return [data]
+    def encrypt(self, data: bytes) -> Iterator[bytearray]:
+        yield bytearray(data)
 
 
 class End:

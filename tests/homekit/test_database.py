@@ -14,12 +14,8 @@ from hk_bridge.devices.dimmer import Lamp
 from hk_bridge.devices.sensor import SensorView
 from hk_bridge.errors import LinkError
 from hk_bridge.homekit import database
-from hk_bridge.homekit.accessories import (
-    HouseBridge,
-    Information,
-    LampAccessory,
-    SensorAccessory,
-)
+from hk_bridge.homekit.accessories import HouseBridge, LampAccessory, SensorAccessory
+from hk_bridge.homekit.appearance import Information
 from hk_bridge.homekit.database import changes, items_of, read, write
 
 LAMP, SENSOR = 2, 3
@@ -40,7 +36,7 @@ class House:
         self.published: list[tuple[int, Any]] = []
         self.lamp = Lamp(on=True, brightness=40)
         self.line_is_there = True
-        driver = SimpleNamespace(loader=Loader(), publish=self._publish)
+        driver = SimpleNamespace(loader=Loader(), publish=self._publish, names={})
         self.bridge: Bridge = HouseBridge(driver, self._about("Bridge"), lambda: None)
         self.lamp_accessory = LampAccessory(
             driver,

@@ -68,7 +68,9 @@ def received(frames: Frames, *pieces: bytes) -> bytes:
     return plain
 
 
-@pytest.mark.parametrize("length", [1, 2, 1023, 1024, 1025, 2048, 5000])
+@pytest.mark.parametrize(
+    "length", [1, 2, 1023, 1024, 1025, 2048, 5000, 2**16, 2**16 + 1, 300_000]
+)
 def test_what_is_written_is_read_at_the_other_end(length: int) -> None:
     data = bytes(i % 251 for i in range(length))
     frames = Frames(SHARED)

@@ -149,7 +149,7 @@ async def test_what_fails_for_a_reason_of_ours_is_one_line_without_a_traceback(
 
     visit = Visit.of(house.pair(), house)
     caplog.clear()
-    monkeypatch.setattr(house.driver, "get_accessories", fail)
+    monkeypatch.setattr(house.driver.accessory, "encode", fail)
     for _ in range(3):
         assert status(visit.ask("GET", "/accessories")) == (400, INVALID)
     (line,) = said(caplog)

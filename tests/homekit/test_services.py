@@ -8,15 +8,11 @@ from pyhap.accessory import Accessory
 from pyhap.loader import Loader
 
 from hk_bridge.devices.dimmer import Lamp
-from hk_bridge.homekit.accessories import (
-    HouseBridge,
-    Information,
-    LampAccessory,
-    SensorAccessory,
-)
+from hk_bridge.homekit.accessories import HouseBridge, LampAccessory, SensorAccessory
+from hk_bridge.homekit.appearance import Information
 from hk_bridge.model import Quantity
 
-DRIVER = SimpleNamespace(loader=Loader(), publish=lambda *_: None)
+DRIVER = SimpleNamespace(loader=Loader(), publish=lambda *_: None, names={})
 ABOUT = Information("Name", "Maker", "Model", "Serial")
 
 INFORMATION = {
@@ -33,10 +29,12 @@ CLIMATE = {
     ("TemperatureSensor", "CurrentTemperature"): 33,
     ("TemperatureSensor", "Name"): 34,
     ("TemperatureSensor", "StatusActive"): 35,
+    ("TemperatureSensor", "ConfiguredName"): 37,
     ("HumiditySensor", None): 48,
     ("HumiditySensor", "CurrentRelativeHumidity"): 49,
     ("HumiditySensor", "Name"): 50,
     ("HumiditySensor", "StatusActive"): 51,
+    ("HumiditySensor", "ConfiguredName"): 53,
 }
 BATTERY = {
     ("TemperatureSensor", "StatusLowBattery"): 36,
@@ -107,7 +105,7 @@ def test_the_iids_of_a_plant_sensor() -> None:
     placed = {service["iid"] for service in plant.to_HAP()["services"]}
     assert placed == {1, 32, 96, 112}
     shown = {iid for iid in values(plant) if iid >= 96}
-    assert shown == {97, 98, 99, 113, 114, 115}
+    assert shown == {97, 98, 99, 101, 113, 114, 115, 117}
 
 
 def test_the_iids_of_a_lamp() -> None:
@@ -116,6 +114,7 @@ def test_the_iids_of_a_lamp() -> None:
         ("Lightbulb", "On"): 81,
         ("Lightbulb", "Brightness"): 82,
         ("Lightbulb", "Name"): 83,
+        ("Lightbulb", "ConfiguredName"): 84,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
+from hk_bridge.model import can_be_a_name
 from tests.e2e.door.client import Answer
 from tests.e2e.door.expectations import (
     INVALID_VALUE,
@@ -203,7 +204,7 @@ class CharacteristicsKind(Kind):
                     value = characteristic.get("value")
                     if "pw" in characteristic["perms"] and value is not None:
                         assert _is_value(characteristic, value), characteristic
-                        assert type(value) in {bool, int}, characteristic
+                        assert type(value) in {bool, int, str}, characteristic
         assert _without_values(database) == self._shape
 
 
@@ -221,7 +222,9 @@ def _has_float(item: dict[str, Any]) -> bool:
 
 
 def _is_value(found: dict[str, Any], value: object) -> bool:
-    """Whether a value fits; 0 and 1 are booleans, 50.0 is an integer."""
+    """Whether a value fits; 0 and 1 are booleans, 50.0 is an integer, texts are names."""
+    if found["format"] == "string":
+        return isinstance(value, str) and can_be_a_name(value)
     if found["format"] == "bool":
         return isinstance(value, int | float) and value in (0, 1)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hk_bridge.homekit.store import Identity, Store
+from hk_bridge.homekit.identity import Identity
+from hk_bridge.homekit.store import Store
 from tests.e2e.door.client import (
     LOOPBACK,
     PATIENCE,
