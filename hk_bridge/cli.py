@@ -33,9 +33,11 @@ from hk_bridge.cli_options import (
 )
 from hk_bridge.cli_pairing import pairing
 from hk_bridge.cli_read import read
+from hk_bridge.cli_reload import reload_
 from hk_bridge.cli_scan import scan
 from hk_bridge.cli_status import status
 from hk_bridge.errors import ConfigError, locate
+from hk_bridge.options import Options
 
 _LOG = logging.getLogger("hk_bridge")
 
@@ -77,6 +79,7 @@ def cli() -> None:
       hk-bridge scan --add         find sensors, and write them into accessories.json
       hk-bridge run                run the bridge
       hk-bridge status             how is it?
+      hk-bridge reload             read accessories.json anew
       hk-bridge read               what do the sensors say now?
       hk-bridge dim PORT 1 40      set a lamp of a dimmer to 40 %
       hk-bridge calibrate LAMP     find the levels of a bulb, by eye
@@ -89,6 +92,7 @@ cli.add_command(decode)
 cli.add_command(dim)
 cli.add_command(pairing)
 cli.add_command(read)
+cli.add_command(reload_)
 cli.add_command(scan)
 cli.add_command(status)
 
@@ -168,9 +172,8 @@ def run(
         replays.check(replay)
     is_real = not simulate and replay is None
     directory = terminal.state_directory(state_dir, simulate=not is_real)
-    options = app.Options(directory, simulate, bind, port, replay, speed or 1.0)
-    name = loaded.bridge.name
-    app.run(loaded, options, lambda identity: terminal.welcome(name, identity, directory))
+    options = Options(directory, simulate, bind, port, replay, speed or 1.0, path)
+    app.run(loaded, options, lambda name, each: terminal.welcome(name, each, directory))
 
 
 @cli.command()

@@ -254,8 +254,8 @@ def _write(path: Path, lamp: _Lamp, found: Calibration) -> None:
         _say(f"hk-bridge: {_both(found)} of {lamp.name} could not be written:")
         raise
     _say(
-        f"{_both(found)} of {lamp.name} are in {path} now. A bridge that runs takes them "
-        "when it is restarted."
+        f"{_both(found)} of {lamp.name} are in {path} now. A bridge that runs with this "
+        "file uses them in a moment."
     )
 
 

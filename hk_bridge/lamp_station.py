@@ -14,7 +14,8 @@ from hk_bridge.config import ChannelConfig, DimmerConfig
 from hk_bridge.devices.dimmer import Change, DimmerChannel, Lamp, LevelCurve
 from hk_bridge.devices.push_button import Gesture
 from hk_bridge.errors import LinkError
-from hk_bridge.homekit.accessories import Information, LampAccessory
+from hk_bridge.homekit.accessories import LampAccessory
+from hk_bridge.homekit.appearance import Appearance, Information
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.links.serial_port import SerialLink
 from hk_bridge.status import LampStatus
@@ -47,7 +48,7 @@ class LampStation:
         self.identity = dimmer.identity(config.channel)
         self.link = link
         self.channel = DimmerChannel(
-            LevelCurve(config.min_level, config.max_level, config.gamma),
+            _curve(config),
             remembered,
             dimmer.startup,
         )
@@ -55,14 +56,35 @@ class LampStation:
         self._on_change = on_change
         self._blinking: asyncio.Task[None] | None = None
 
-    def make_accessory(self, driver: BridgeDriver, aid: int) -> LampAccessory:
-        """The accessory on which this lamp is shown from now on."""
+    def change(self, dimmer: DimmerConfig, config: ChannelConfig, link: SerialLink) -> None:
+        """Be what the configuration says from now on, behind `link`.
+
+        A lamp that is on is set anew where its curve is another one.
+        """
+        self._dimmer, self.config, self.link = dimmer, config, link
+        change = self.channel.bend(_curve(config))
+        link.assume(config.channel, self.channel.assumed)
+        if change is not None:
+            self.channel.accept(change, time.monotonic())
+            # Where the port is not open, it is sent as soon as it is.
+            with contextlib.suppress(LinkError):
+                link.submit(config.channel, change.level)
+
+    @property
+    def appearance(self) -> Appearance:
+        """What Home is to be told of it."""
         number = self.config.channel
         maker = self._dimmer.protocol.upper()
         serial = f"{self._dimmer.id or 'WXDM2'}-{number}"
+        return Appearance(
+            Information(self.config.name, maker, f"Dimmer channel {number}", serial)
+        )
+
+    def make_accessory(self, driver: BridgeDriver, aid: int) -> LampAccessory:
+        """The accessory on which this lamp is shown from now on."""
         self.accessory = LampAccessory(
             driver,
-            Information(self.config.name, maker, f"Dimmer channel {number}", serial),
+            self.appearance.information,
             aid,
             self.identify,
             apply=self.apply,
@@ -162,3 +184,7 @@ class LampStation:
                 self.link.submit(self.config.channel, level)
                 await asyncio.sleep(_BLINK_SECONDS)
         self._blinking = None
+
+
+def _curve(config: ChannelConfig) -> LevelCurve:
+    return LevelCurve(config.min_level, config.max_level, config.gamma)

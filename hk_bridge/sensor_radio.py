@@ -13,6 +13,7 @@ from hk_bridge.config import BluetoothConfig
 from hk_bridge.devices.sensor_state import SensorState
 from hk_bridge.errors import StoreError
 from hk_bridge.homekit.store import Store
+from hk_bridge.identities import with_adopted
 from hk_bridge.links.replay import ReplayedRadio
 from hk_bridge.links.simulator import SimulatedRadio
 from hk_bridge.model import EVERYONE, Advertisement, parse_address
@@ -63,20 +64,27 @@ class SensorRadio:
     ) -> None:
         self._config = config
         self._stations = stations
+        self._sources = _sources(stations)
         self._store = store
         self._simulate = simulate
         self._replay = replay
         self._radio: BluetoothLink | ReplayedRadio | None = None
-        self._by_address = {
-            station.config.address: station
-            for station in stations
-            if station.config.address is not None
-        }
+        self._by_address = _by_address(stations)
         self._supervisor = Supervisor(self._make_link())
 
     async def run(self) -> None:
         """Listen until cancelled."""
         await self._supervisor.run()
+
+    def change(self, config: BluetoothConfig, stations: Sequence[SensorStation]) -> bool:
+        """Hand adverts to these from now on; False where that needs another radio."""
+        needs_other = (config, _sources(stations)) != (self._config, self._sources)
+        if needs_other and self._replay is None:
+            return False
+        self._stations, self._by_address = stations, _by_address(stations)
+        if self._radio is not None:
+            self._radio.wanted = self._wanted()
+        return True
 
     def status(self, now: float) -> RadioStatus:
         """How it is with the radio; `now` is by the clock of the stations."""
@@ -95,14 +103,17 @@ class SensorRadio:
         if self._replay is None and self._simulate:
             keys = {c.address or _SIMULATED_ADDRESS: c.bind_key for c in configs}
             return SimulatedRadio(keys, self._heard)
-        adopts = any(config.address is None for config in configs)
-        wanted = EVERYONE if adopts else self._by_address
+        wanted = self._wanted()
         self._radio = (
             self._bluetooth(wanted)
             if self._replay is None
             else self._replay(wanted, self._heard)
         )
         return self._radio
+
+    def _wanted(self) -> Container[str]:
+        adopts = any(station.config.address is None for station in self._stations)
+        return EVERYONE if adopts else self._by_address
 
     def _bluetooth(self, wanted: Container[str]) -> BluetoothLink:
         # bleak takes its time to import, and controllers need not wait for it.
@@ -144,18 +155,20 @@ class SensorRadio:
             if closed is None or closed.state is not SensorState.NEEDS_KEY:
                 return None  # it is open to everybody, and so not what the key is for
         reading = frame.reading
-        before = station.identity
         is_kept = not self._simulate and self._replay is None
-        station.config = replace(station.config, address=address)
+        identity = station.identity
         try:
             if is_kept:
-                self._store.put(self._store.bridge().with_adopted(before, address))
+                bridges = self._store.bridges
+                self._store.put_all(with_adopted(bridges, identity, address))
+                identity = replace(station.config, address=address).identity
         except StoreError as error:
-            station.config = replace(station.config, address=None)
             _complaints.say(
                 "adopt", f"{station.config.name} cannot adopt {address}: {error}"
             )
             return None
+        station.adopt(address, identity)
+        self._sources = _sources(self._stations)
         self._by_address[address] = station
         if self._radio is not None:
             self._radio.wanted = self._by_address
@@ -167,3 +180,16 @@ class SensorRadio:
             _STAYS.format(address=address) if is_kept else " for as long as this runs",
         )
         return station
+
+
+def _by_address(stations: Sequence[SensorStation]) -> dict[str, SensorStation]:
+    return {
+        station.config.address: station
+        for station in stations
+        if station.config.address is not None
+    }
+
+
+def _sources(stations: Sequence[SensorStation]) -> frozenset[tuple[object, object]]:
+    """What a scan, or a simulation, depends on."""
+    return frozenset((each.config.address, each.config.bind_key) for each in stations)

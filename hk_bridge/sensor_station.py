@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from hk_bridge.complaints import Complaints
@@ -13,7 +14,9 @@ from hk_bridge.config import SensorConfig
 from hk_bridge.devices.kind import Recognition
 from hk_bridge.devices.sensor import AGEING, NEVER, Sensor
 from hk_bridge.devices.sensor_state import SensorCondition, SensorState
-from hk_bridge.homekit.accessories import SHOWN, Information, SensorAccessory
+from hk_bridge.devices.spikes import Measurement
+from hk_bridge.homekit.accessories import SHOWN, SensorAccessory
+from hk_bridge.homekit.appearance import Appearance, Information
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.memory import SensorMemory, from_wall_clock, to_wall_clock
 from hk_bridge.model import Advertisement, Quantity, Reading
@@ -65,34 +68,65 @@ class SensorStation:
     ) -> None:
         remembered = remembered or SensorMemory()
         self.config = config
+        self.identity = config.identity
         self._clock = clock
         self._keep = keep
         self._recognition = Recognition(remembered.kind)
         self._also = remembered.also
         self._times: Counter[Quantity] = Counter()
-        self.sensor = Sensor(
-            self._timeout(),
-            config.temperature_offset,
-            config.humidity_offset,
-            config.low_battery,
-            spike_filter=config.spike_filter,
-        )
         now = clock()
-        for quantity, measurement in remembered.measurements.items():
-            self.sensor.restore(quantity, from_wall_clock(measurement, now))
+        self.sensor = self._make_sensor(
+            {
+                quantity: from_wall_clock(measurement, now)
+                for quantity, measurement in remembered.measurements.items()
+            }
+        )
+        self.adverts = 0
+        self._shown: frozenset[Quantity] = frozenset()
+        self._has_accessory = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing yet of what its frames are like."""
         self.expires = NEVER
         self.heard_at: float | None = None
-        self.adverts = 0
         self._rssi: int | None = None
         self._last_data: Mapping[int, bytes] | None = None
         self._condition = SensorCondition()
         self._logged: tuple[SensorState, bool] = (SensorState.NEVER_HEARD, False)
         self._problems: dict[SensorState, str] = {}
 
-    @property
-    def identity(self) -> str:
-        """What the aid hangs on."""
-        return self.config.identity
+    def _make_sensor(self, measurements: Mapping[Quantity, Measurement]) -> Sensor:
+        """A sensor by the configuration, with these last values."""
+        config = self.config
+        sensor = Sensor(
+            self._timeout(),
+            config.temperature_offset,
+            config.humidity_offset,
+            config.low_battery,
+            spike_filter=config.spike_filter,
+        )
+        for quantity, measurement in measurements.items():
+            sensor.restore(quantity, measurement)
+        return sensor
+
+    def change(self, config: SensorConfig) -> None:
+        """Be what the configuration says from now on.
+
+        With another address or bind key it is a new sensor, in the old one's place.
+        """
+        before, self.config = self.config, config
+        if _source(before) != _source(config):
+            self._begin()
+        if _rules(before) != _rules(config):
+            self.sensor = self._make_sensor(self.sensor.measurements)
+        if self._has_accessory:
+            self.show(self._clock())
+
+    def adopt(self, address: str, identity: str) -> None:
+        """Be the sensor with this address; what it is kept under is `identity`."""
+        self.config = replace(self.config, address=address)
+        self.identity = identity
 
     @property
     def product(self) -> Product:
@@ -106,21 +140,28 @@ class SensorStation:
         self.show(self._clock())
         return self.accessory
 
+    @property
+    def appearance(self) -> Appearance:
+        """What Home is to be told of it."""
+        product = self.product
+        information = Information(
+            self.config.name,
+            product.manufacturer,
+            product.name,
+            self.config.address or "Not heard yet",
+        )
+        return Appearance(information, self._to_show(), self.config.names)
+
     def _place(self, driver: BridgeDriver, aid: int) -> None:
-        name, product = self.config.name, self.product
-        self._shown = self._to_show()
+        appearance, name = self.appearance, self.config.name
+        self._shown, self._has_accessory = self._to_show(), True
         self.accessory = SensorAccessory(
             driver,
-            Information(
-                name,
-                product.manufacturer,
-                product.name,
-                self.config.address or "Not heard yet",
-            ),
+            appearance.information,
             aid,
             lambda: _LOG.info("%s was asked to identify itself", name),
             quantities=self._shown,
-            names=self.config.names,
+            names=appearance.names,
         )
 
     def heard(self, advertisement: Advertisement) -> None:
@@ -232,7 +273,7 @@ class SensorStation:
         driver, aid = self.accessory.driver, self.accessory.aid
         self._place(driver, aid)
         # Before it shows anything: who is told of a change looks for it there.
-        driver.accessory.replace_accessory(self.accessory)
+        driver.accessory.put_accessory(self.accessory)
         driver.database_changed()
         self._keep()
 
@@ -272,3 +313,20 @@ class SensorStation:
         ):
             return ENCRYPTED_TIMEOUT if self.config.bind_key else PLAIN_TIMEOUT
         return self.product.timeout
+
+
+def _source(config: SensorConfig) -> tuple[object, ...]:
+    """Where frames come from."""
+    return config.address, config.bind_key
+
+
+def _rules(config: SensorConfig) -> tuple[object, ...]:
+    """What decides about values."""
+    return (
+        *_source(config),
+        config.timeout,
+        config.temperature_offset,
+        config.humidity_offset,
+        config.low_battery,
+        config.spike_filter,
+    )

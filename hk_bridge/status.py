@@ -102,24 +102,43 @@ class ControllerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LeavingStatus:
+    """An accessory without an entry, and in how many seconds Home forgets it."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeStatus:
-    """The bridge as Home sees it; whether it `is_listening` on `port`."""
+    """A bridge as Home sees it; whether it `is_listening` on `port`.
+
+    Those that are `leaving` count among its `accessories`. Its `number`, from 1, stays the
+    same for ever.
+    """
 
     name: str
     port: int
     is_listening: bool
     addresses: tuple[str, ...]
     controllers: tuple[ControllerStatus, ...]
+    accessories: int = 0
+    leaving: tuple[LeavingStatus, ...] = ()
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything; `versions` are those of the program and what it stands on."""
+    """Everything; `versions` are those of the program and what it stands on.
+
+    `bridge` is the first of `bridges`.
+    """
 
     versions: Mapping[str, str]
     uptime: float
     is_simulated: bool
     bridge: BridgeStatus
+    bridges: tuple[BridgeStatus, ...]
     radio: RadioStatus | None
     links: tuple[LinkStatus, ...]
     sensors: tuple[SensorStatus, ...]

@@ -211,20 +211,38 @@ def _value(sensor: Mapping[str, Any], quantity: str) -> Text:
 
 
 def _bridge(status: Mapping[str, Any]) -> Text:
-    bridge = status.get("bridge", {})
+    """The first one with all that holds for the whole program, and then the others."""
+    first = status.get("bridge", {})
+    versions = status.get("versions", {})
+    uptime = age(status.get("uptime"))
+    simulated = ", simulated" if status.get("isSimulated") else ""
+    addresses = ", ".join(first.get("addresses", [])) or _NOTHING
+    program = f"{first.get('name', 'bridge')}: up for {uptime}{simulated}"
+    place = f"port {known(first.get('port'))} on {addresses}{_where(first)}"
+    lines = [f"{program}, {place}", *_controllers(first)]
+    for bridge in status.get("bridges", [])[1:]:
+        name, port = known(bridge.get("name")), known(bridge.get("port"))
+        lines += [f"{name}: port {port}{_where(bridge)}", *_controllers(bridge)]
+    lines.append(", ".join(f"{name} {version}" for name, version in versions.items()))
+    return Text("\n".join(lines) + "\n")
+
+
+def _where(bridge: Mapping[str, Any]) -> str:
+    return "" if bridge.get("isListening", True) else ", where Home cannot reach it"
+
+
+def _controllers(bridge: Mapping[str, Any]) -> list[str]:
+    """Who is paired with it, and what leaves it."""
     controllers = bridge.get("controllers", [])
     connected = sum(bool(controller.get("connections")) for controller in controllers)
-    versions = status.get("versions", {})
-    simulated = ", simulated" if status.get("isSimulated") else ""
-    addresses = ", ".join(bridge.get("addresses", [])) or _NOTHING
-    where = "" if bridge.get("isListening", True) else ", where Home cannot reach it"
-    return Text(
-        f"{bridge.get('name', 'bridge')}: up for {age(status.get('uptime'))}{simulated}, "
-        f"port {known(bridge.get('port'))} on {addresses}{where}\n"
-        f"controllers: {len(controllers)} paired, {connected} connected\n"
-        + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + "\n"
-    )
+    return [
+        f"controllers: {len(controllers)} paired, {connected} connected",
+        *(
+            f"{known(each.get('name'))} has no entry any more: Home forgets it in "
+            f"{age(each.get('seconds'))}"
+            for each in bridge.get("leaving", [])
+        ),
+    ]
 
 
 def _links(status: Mapping[str, Any]) -> Table:

@@ -16,7 +16,7 @@ import click
 from hk_bridge.protocols.setup_code import setup_payload
 
 if TYPE_CHECKING:
-    from hk_bridge.homekit.store import Identity
+    from hk_bridge.homekit.identity import Identity
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,8 +31,9 @@ _LEVELS: Final = (
 )
 
 
-#: What a lost bus makes libraries say is told by links/bluetooth.py, in a person's words.
-_BUS_LIBRARIES: Final = ("bleak", "dbus_fast")
+#: What libraries say of a bus or a network that is lost, links/bluetooth.py and
+#: network_watch.py tell in a person's words.
+_OUTSPOKEN: Final = ("bleak", "dbus_fast", "zeroconf")
 
 
 def is_news(record: logging.LogRecord) -> bool:
@@ -65,7 +66,7 @@ def start_logging(verbose: int) -> None:
     handler.setFormatter(formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     if not everything:
         logging.getLogger("asyncio").addFilter(is_news)
-        for library in _BUS_LIBRARIES:
+        for library in _OUTSPOKEN:
             logging.getLogger(library).setLevel(logging.ERROR)
     logging.basicConfig(level=libraries, handlers=[handler])
     logging.getLogger("hk_bridge").setLevel(own)
@@ -96,14 +97,15 @@ def welcome(name: str, identity: Identity, directory: Path) -> None:
     state is.
     """
     if identity.pairings:
-        _LOG.info("paired; controllers: %d", len(identity.pairings))
+        _LOG.info("%s: paired; controllers: %d", name, len(identity.pairings))
     elif sys.stdout.isatty():
         click.echo(f"\n{name} is ready to be added to the Home app.\n")
         show_setup(identity)
     else:
         program = sys.argv[0] if sys.argv[0].endswith("hk-bridge") else "hk-bridge"
         _LOG.info(
-            "not paired yet. Setup code and QR code: %s pairing show --state-dir %s",
+            "%s: not paired yet. Setup code and QR code: %s pairing show --state-dir %s",
+            name,
             shlex.quote(program),
             shlex.quote(str(directory.absolute())),
         )

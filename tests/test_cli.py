@@ -21,8 +21,9 @@ import pytest
 from click.testing import CliRunner
 
 from hk_bridge.cli import cli
+from hk_bridge.homekit.store import Store
 from hk_bridge.links import ports
-from tests.fakes.ports import free_port
+from tests.fakes.ports import free_port, free_ports
 
 SAMPLE = Path(__file__).parent.parent / "accessories.json"
 COMMAND = [sys.executable, "-m", "hk_bridge"]
@@ -55,8 +56,9 @@ def call(
 
 @contextmanager
 def running(tmp_path: Path, *arguments: str, **env: str) -> Iterator[subprocess.Popen[str]]:
-    """`hk-bridge run`, once it accepts controllers."""
-    port = free_port()
+    """`hk-bridge run`, once it accepts controllers on the port that it is given, or any."""
+    given = "--port" in arguments
+    port = int(arguments[arguments.index("--port") + 1]) if given else free_port()
     process = subprocess.Popen(
         [*COMMAND, "run", "--bind", "127.0.0.1", "--port", str(port), *arguments],
         cwd=tmp_path,
@@ -168,12 +170,35 @@ def test_a_port_in_use_is_a_clear_error(house: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_an_address_that_no_interface_has_is_a_clear_error(house: Path) -> None:
-    for address, words in (("192.0.2.1", "neither"), ("nowhere0", "lo (127.0.0.1")):
-        result = call(house, "run", "--simulate", "--bind", address)
-        assert result.returncode == 1
-        assert words in result.stderr
-        assert "Traceback" not in result.stderr
+def test_what_is_neither_interface_nor_address_is_a_clear_error(house: Path) -> None:
+    result = call(house, "run", "--simulate", "--bind", "nowhere0")
+    assert result.returncode == 1
+    assert '"nowhere0" is neither' in result.stderr
+    assert "lo (127.0.0.1" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_address_that_no_interface_has_is_waited_for(house: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--simulate", "--bind", "198.51.100.77", "--state-dir", "state"],
+        cwd=house,
+        env=environment(house),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    log = ""
+    try:
+        while "198.51.100.77, from --bind or bridge.bind, is down" not in log:
+            line = process.stderr.readline()
+            assert line, log
+            log += line
+    finally:
+        process.terminate()
+        log += process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 0
+    assert "Waiting for it" in log
+    assert "Traceback" not in log
 
 
 def test_without_radio_and_serial_port_homekit_is_up_and_says_what_is_missing(
@@ -472,3 +497,33 @@ def test_every_command_has_help_with_examples(tmp_path: Path, command: list[str]
     # Each example stands on a line of its own, ready to be copied.
     examples = result.stdout.partition("Example")[2].splitlines()[1:]
     assert examples[0].strip().startswith(" ".join(["hk-bridge", *command]))
+
+
+def test_each_of_several_bridges_has_its_own_code_and_is_reset_by_its_number(
+    house: Path,
+) -> None:
+    document = json.loads((house / "accessories.json").read_text())
+    document["bridge"] = {"maxAccessories": 2, "name": "Our House"}
+    (house / "accessories.json").write_text(json.dumps(document))
+    state = ("--state-dir", "state")
+    with running(house, "--simulate", *state, "--port", str(free_ports())):
+        shown = call(house, "pairing", "show", *state).stdout
+    assert [line for line in shown.splitlines() if line.startswith("==")] == [
+        "== Our House",
+        "== Our House 2",
+    ]
+    codes = re.findall(r"\d{3}-\d{2}-\d{3}", shown)
+    assert len(set(codes)) == 2
+    second = call(house, "pairing", "show", *state, "--bridge", "2").stdout
+    assert codes[1] in second
+    assert codes[0] not in second
+    before = Store.open(house / "state").bridges
+    assert call(house, "pairing", "reset", "--yes", *state, "--bridge", "2").returncode == 0
+    after = Store.open(house / "state").bridges
+    assert after[0] == before[0]
+    assert after[1].device_id != before[1].device_id
+    assert after[1].setup_code == before[1].setup_code
+    for command in (["show"], ["reset", "--yes"]):
+        refused = call(house, "pairing", *command, *state, "--bridge", "3")
+        assert refused.returncode == 1
+        assert "there is no bridge 3; there are: 1, 2" in refused.stderr

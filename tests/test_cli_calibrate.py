@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from hk_bridge.cli import cli
 from tests.fakes.board import BoardEmulator
 from tests.fakes.terminal import Terminal
-from tests.test_cli import COMMAND, PATIENCE, environment
+from tests.test_cli import COMMAND, environment
 from tests.test_cli_dim import STATE, House, a_house, configure, dim, until, until_at
 
 UP, DOWN, FAR_UP, FAR_DOWN = b"\x1b[A", b"\x1b[B", b"\x1b[5~", b"\x1b[6~"
@@ -251,9 +251,7 @@ def test_a_lamp_of_a_running_bridge_is_put_back_when_the_window_is_closed(
     with calibrating(house.directory, "Mirror") as person:
         person.shows("level  64")
         until_at(house.board.levels, 2, 64)
-        os.close(person._screen)
-        person._screen = os.open(os.devnull, os.O_RDWR)
-        assert person.process.wait(PATIENCE) == 1
+        assert person.hangs_up() == 1
     assert house.lamp(2) == before
     until_at(house.board.levels, 2, 76)
 

@@ -23,7 +23,8 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hk_bridge.cli import cli
-from hk_bridge.homekit.store import Pairing, StateLock, Store
+from hk_bridge.homekit.identity import Pairing
+from hk_bridge.homekit.store import StateLock, Store
 from hk_bridge.web import client
 from tests.fakes.terminal import Terminal
 from tests.fakes.users import another_user
@@ -138,14 +139,17 @@ def test_as_json_it_is_one_object_with_everything(bridge: Bridge) -> None:
     (line,) = result.stdout.splitlines()
     status = json.loads(line)
     measured = {"value": None, "age": None, "isLive": None}
+    bridge_ = dict.fromkeys(
+        ["name", "port", "isListening", "addresses", "controllers", "accessories", "number"]
+    ) | {"addresses": [None], "leaving": None}
     assert keys(status) == {
         "versions": dict.fromkeys(
             ["hk-bridge", "python", "HAP-python", "bleak", "pyserial", "zeroconf"]
         ),
         "uptime": None,
         "isSimulated": None,
-        "bridge": dict.fromkeys(["name", "port", "isListening", "addresses", "controllers"])
-        | {"addresses": [None]},
+        "bridge": bridge_,
+        "bridges": [bridge_],
         "radio": dict.fromkeys(
             ["isUp", "text", "since", "mode", "adapter", "lastHeard", "adverts"]
         ),

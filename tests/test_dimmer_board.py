@@ -136,7 +136,7 @@ class Dimmer:
         self.lamps = {lamp.config.channel: lamp for lamp in self.board.lamps}
         for channel, lamp in self.lamps.items():
             accessory = lamp.make_accessory(house.driver, AIDS[channel])
-            house.driver.accessory.replace_accessory(accessory)
+            house.driver.accessory.put_accessory(accessory)
 
     @property
     def memory(self) -> dict[str, Any]:

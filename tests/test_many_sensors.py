@@ -109,7 +109,7 @@ class Sender:
         self._speak, key = next(islice(cycle(FORMATS), number % len(FORMATS), None))
         config = SensorConfig(f"Room {number}", self.address, bind_key=key)
         self.station = SensorStation(config, None, clock=clock)
-        house.driver.accessory.replace_accessory(
+        house.driver.accessory.put_accessory(
             self.station.make_accessory(house.driver, 10 + number)
         )
         self._number = 0

@@ -29,7 +29,7 @@ class Air:
         self.store = store
         self.station = SensorStation(SensorConfig("Room", bind_key=key), None)
         accessory = self.station.make_accessory(house.driver, SENSOR)
-        house.driver.accessory.replace_accessory(accessory)
+        house.driver.accessory.put_accessory(accessory)
         self._hear: Callable[[Advertisement], None]
         SensorRadio(
             BluetoothConfig(), [self.station], store, simulate=False, replay=self._made

@@ -62,7 +62,7 @@ class Room:
             keep=self._keep,
         )
         accessory = self.station.make_accessory(house.driver, SENSOR)
-        house.driver.accessory.replace_accessory(accessory)
+        house.driver.accessory.put_accessory(accessory)
         self._counter = 0
 
     def _keep(self) -> None:

@@ -169,6 +169,25 @@ def test_what_a_bridge_of_another_version_does_not_say_is_left_out(
     assert not any("None" in line for line in shown)
 
 
+def test_further_bridges_and_what_leaves_them_are_shown() -> None:
+    second = {
+        "name": "HK Bridge 2",
+        "port": 51827,
+        "isListening": False,
+        "controllers": [],
+        "leaving": [{"name": "Attic", "seconds": 480.0}],
+    }
+    shown = lines(render({**STATUS, "bridges": [STATUS["bridge"], second]}))
+    assert shown[:6] == [
+        "HK Bridge: up for 2 h, port 51826 on 192.0.2.1, 192.0.2.2",
+        "controllers: 2 paired, 1 connected",
+        "HK Bridge 2: port 51827, where Home cannot reach it",
+        "controllers: 0 paired, 0 connected",
+        "Attic has no entry any more: Home forgets it in 8 min",
+        "hk-bridge 1.0, python 3.11",
+    ]
+
+
 def test_what_a_bridge_of_another_version_says_more_is_passed_over() -> None:
     more = {**STATUS, "moon": {"phase": 3}, "sensors": [{**SENSOR, "moon": [1]}]}
     assert lines(render(more)) == lines(render(STATUS))

@@ -18,7 +18,7 @@ def root_logger() -> Iterator[None]:
     yield
     root.setLevel(level)
     logging.getLogger("asyncio").filters[:] = filters
-    for name in ("hk_bridge", "bleak", "dbus_fast"):
+    for name in ("hk_bridge", "bleak", "dbus_fast", "zeroconf"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -33,7 +33,7 @@ def complain() -> None:
     try:
         raise OSError(101, "Network is unreachable")
     except OSError:
-        logging.getLogger("zeroconf").warning("Error with socket", exc_info=True)
+        logging.getLogger("pyhap").warning("Error with socket", exc_info=True)
 
 
 def test_an_exception_that_a_library_logs_is_one_line(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hk_bridge.config.append import add, appended
 from hk_bridge.config.edit import change, changed
 from hk_bridge.config.model import (
+    MOST_ACCESSORIES,
     BluetoothConfig,
     BridgeConfig,
     ChannelConfig,
@@ -15,6 +16,7 @@ from hk_bridge.config.model import (
 from hk_bridge.config.reader import json_schema, load, parse
 
 __all__ = [
+    "MOST_ACCESSORIES",
     "BluetoothConfig",
     "BridgeConfig",
     "ChannelConfig",

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from hk_bridge.errors import Problem
 from hk_bridge.model import Quantity, parse_address
 
+#: A HomeKit bridge holds 150 accessories, and is one of them itself.
+MOST_ACCESSORIES: Final = 149
+
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfig:
-    """The bridge itself. `bind` holds addresses or interface names, empty for all."""
+    """The bridge itself. `bind` holds addresses or interface names, empty for all.
+
+    `max_accessories` (1–149) are on one bridge, further ones on further bridges.
+    `remove_after` is how many seconds an accessory without an entry stays in Home.
+    """
 
     name: str = "HK Bridge"
     port: int = 51826
     pin: str | None = field(default=None, repr=False)
     username: str | None = None
     bind: tuple[str, ...] = ()
+    max_accessories: int = MOST_ACCESSORIES
+    remove_after: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

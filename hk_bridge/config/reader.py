@@ -226,6 +226,8 @@ def _bridge(bridge: Bridge) -> BridgeConfig:
         pin=bridge.pin,
         username=bridge.username,
         bind=tuple(bridge.bind),
+        max_accessories=bridge.max_accessories,
+        remove_after=bridge.remove_after * _SECONDS_PER_MINUTE,
     )
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from hk_bridge.config.entries import Entry, House
 from hk_bridge.config.lines import Path
 from hk_bridge.config.messages import Finding
+from hk_bridge.config.model import MOST_ACCESSORIES
 from hk_bridge.config.names import comparable
 from hk_bridge.model import parse_address
 from hk_bridge.protocols.wxdm2 import PROTOCOLS, WXDM2
 
-#: A HomeKit bridge holds 150 accessories, and is one of them itself.
-MOST_ACCESSORIES = 149
+#: Each has a port, and is added to Home by hand.
+_MOST_BRIDGES = 100
 
 _CHANNELS = range(1, 3)
 _Keyed = Iterable[tuple[Path, Hashable]]
@@ -154,12 +155,14 @@ def _channels_of_protocols(house: House) -> Iterator[Finding]:
             )
 
 
-def _fits_on_a_bridge(house: House) -> Iterator[Finding]:
+def _fits_on_bridges(house: House) -> Iterator[Finding]:
     count = len(house.sensors) + len(house.lamps)
-    if count > MOST_ACCESSORIES:
+    each = house.bridge.number("maxAccessories") or MOST_ACCESSORIES
+    if count > each * _MOST_BRIDGES:
         yield Finding(
             house.file.at("accessories"),
-            f"found {count} sensors and lamps, one bridge holds {MOST_ACCESSORIES}",
+            f"found {count} sensors and lamps, {_MOST_BRIDGES} bridges of {each:g} hold "
+            f"{each * _MOST_BRIDGES:g}",
         )
 
 
@@ -181,5 +184,5 @@ _RULES: tuple[_Rule, ...] = (
     _levels,
     _Unique(_names_in_home, "the same name as {other}, Siri could not tell them apart"),
     _Unique(_names_of_dimmers, "the same name as {other}, each dimmer needs its own"),
-    _fits_on_a_bridge,
+    _fits_on_bridges,
 )

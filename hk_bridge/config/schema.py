@@ -29,6 +29,7 @@ from hk_bridge.config.fields import (
     Text,
     WholeNumber,
 )
+from hk_bridge.config.model import MOST_ACCESSORIES
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MINUTES_PER_YEAR = 365 * 24 * 60
@@ -74,6 +75,20 @@ class Bridge(Part):
     bind: Interfaces = Field(
         default_factory=list,
         description="Addresses or network interfaces to listen on; absent: all",
+    )
+    max_accessories: WholeNumber = Field(
+        default=MOST_ACCESSORIES,
+        ge=1,
+        le=MOST_ACCESSORIES,
+        description="Sensors and lamps on one bridge; where there are more, further "
+        "bridges open, which are added to Home as well",
+    )
+    remove_after: float = Field(
+        default=10.0,
+        ge=0,
+        le=_MINUTES_PER_YEAR,
+        description="Minutes that an accessory stays in Home, as No Response, after its "
+        "entry is gone from this file; then Home forgets its room and automations",
     )
     advertiser: Any = _without_effect("hk-bridge has one way of announcing itself")
     manufacturer: Any = _without_effect("hk-bridge names itself")

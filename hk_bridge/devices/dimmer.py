@@ -174,6 +174,13 @@ class DimmerChannel:
         percent = self._curve.percent(level, like=self.lamp.brightness)
         return Change(Lamp(on=True, brightness=percent), level)
 
+    def bend(self, curve: LevelCurve) -> Change | None:
+        """Have levels by another curve; returns what that makes of a known level."""
+        if curve == self._curve:
+            return None
+        self._curve = curve
+        return None if self.level is None else self._to(self.lamp)
+
     def accept(self, change: Change, now: float) -> None:
         """Take over a change that the link has accepted."""
         if change.lamp.on != self.lamp.on:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,16 +14,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pyhap.accessory import get_topic
 from pyhap.accessory_driver import AccessoryDriver
 from pyhap.const import CLIENT_PROP_PERMS, HAP_SERVER_STATUS
-from zeroconf.asyncio import AsyncZeroconf
+from pyhap.loader import get_loader
 
 from hk_bridge.complaints import Complaints
 from hk_bridge.errors import LinkError, StoreError
 from hk_bridge.homekit.accessories import HouseBridge
+from hk_bridge.homekit.announcement import Announcement
+from hk_bridge.homekit.appearance import Appearance
 from hk_bridge.homekit.database import items_of, read, refusal, write
 from hk_bridge.homekit.guard import GuardedServer
-from hk_bridge.homekit.network import BridgeServiceInfo, Network, why_not_listening
+from hk_bridge.homekit.identity import THE_BRIDGE, Identity, Pairing
+from hk_bridge.homekit.network import Network, why_not_listening
+from hk_bridge.homekit.responder import Responder
 from hk_bridge.homekit.setup_turn import SetupTurn
-from hk_bridge.homekit.store import Identity, Pairing, Store
+from hk_bridge.homekit.store import Store
 from hk_bridge.homekit.timed_writes import TimedWrites
 
 _LOG = logging.getLogger(__name__)
@@ -33,8 +36,8 @@ _complaints: Final = Complaints(_LOG)
 #: Host and port; with IPv6 there are two more.
 ClientAddress = tuple[str, int]
 
-#: mDNS goodbyes are a courtesy; shutting down does not wait longer for them.
-_GOODBYE_SECONDS: Final = 1.0
+#: HAP-python wants an address beside those that are announced.
+_NOWHERE: Final = "127.0.0.1"
 
 #: Many sensors may be heard for the first time in one moment.
 _CHANGES_SECONDS: Final = 1.0
@@ -44,7 +47,7 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
     """Ties one bridge to its identity in the store, to the network and to mDNS.
 
     Several may run in one process, each with a number of its own in the store; the
-    zeroconf instance is shared and belongs to the caller.
+    responder is shared and belongs to the caller.
     """
 
     def __init__(
@@ -52,15 +55,15 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         store: Store,
         network: Network,
         port: int,
-        zeroconf: AsyncZeroconf,
+        responder: Responder,
         number: int = 0,
     ) -> None:
         self._store = store
         self._number = number
+        self._network = network
         self.is_listening = False
-        self._announced: BridgeServiceInfo | None = None
-        self._is_outdated = False
-        self._updating: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._announcement = Announcement(self, responder)
         self._changing: asyncio.TimerHandle | None = None
         self._has_changed_again = False
         identity = self.identity
@@ -68,17 +71,26 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         self.turn = SetupTurn(identity.setup_code)
         self.timed_writes = TimedWrites()
         super().__init__(
-            address=network.advertised[0],
+            address=_NOWHERE,
             advertised_address=list(network.advertised),
             port=port,
             mac=identity.device_id,
             pincode=identity.setup_code.encode(),
             loop=asyncio.get_running_loop(),
-            async_zeroconf_instance=zeroconf,
+            async_zeroconf_instance=responder,
+            loader=get_loader(),
         )
+        self.state.port = port  # the base takes another one for 0, which is any
         self.aio_stop_event = asyncio.Event()
-        self.http_server = GuardedServer(network.listen, port, self)
+        self.http_server = GuardedServer(self)
         self._load_state(identity)
+
+    def take_setup_code(self) -> None:
+        """Have the setup code that the store holds now; who is paired notices nothing."""
+        code = self.identity.setup_code
+        if code.encode() != self.state.pincode:
+            self.state.pincode = code.encode()
+            self.turn = SetupTurn(code)
 
     @property
     def identity(self) -> Identity:
@@ -103,14 +115,18 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
             pairing.controller_id, pairing.public_key, bytes([pairing.admin])
         )
 
-    def _save_state(self) -> None:
-        """HAP-python's own state into the store. Raises StoreError."""
+    def _save_state(self, shown: Mapping[str, Appearance] | None = None) -> None:
+        """HAP-python's own state into the store. Raises StoreError.
+
+        `shown` is what controllers are told from now on, None for what they were.
+        """
         state = self.state
         self._store.put(
             replace(
                 self.identity,
                 config_number=state.config_version,
                 database_hash=state.accessories_hash,
+                shown=self.identity.shown if shown is None else shown,
                 pairings=tuple(
                     Pairing(
                         state.uuid_to_bytes[client],
@@ -187,6 +203,19 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
             _complaints.say("pairings", f"the pairings stay as they were: {error}")
             raise
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What services have been called in Home, by ``aid.iid`` of the characteristic."""
+        return self.identity.names
+
+    def keep_name(self, topic: str, name: str) -> None:
+        """Keep what somebody has called a service in Home. Raises LinkError."""
+        names = {**self.identity.names, topic: name}
+        try:
+            self._store.put(replace(self.identity, names=names), self._number)
+        except StoreError as error:
+            raise LinkError(f"the name cannot be kept: {error}") from error
+
     def count_attempts(self, failed: int) -> None:
         """Keep how many wrong setup codes have been tried in a row.
 
@@ -204,34 +233,91 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
         """Take the bridge accessory; the base would load its own state file here."""
         self.accessory = accessory
 
-    async def listen(self) -> None:
-        """Accept controllers. Raises LinkError where the port cannot be had.
+    async def listen(self, port: int | None = None) -> None:
+        """Accept controllers, on another port if one is given.
+
+        Raises LinkError where that cannot be had.
 
         The base does all of starting in one method, which also prints the setup code
         and leaves tasks behind that nobody owns.
         """
-        try:
-            await self.http_server.async_start(self.loop)
-        except OSError as error:
-            raise LinkError(why_not_listening(self.state.port, error)) from error
+        if port is not None:
+            self.state.port = port
+        await self._listen_on(self._network, self.state.port)
+        self.http_server.begin()
         self.is_listening = True
-        if self.state.set_accessories_hash(self.accessories_hash):
-            self.async_persist()
+        self._take_note_of_database()
 
-    def database_changed(self) -> None:
-        """Have controllers read the accessories anew, once in a second at most.
+    async def _listen_on(self, network: Network, port: int) -> None:
+        try:
+            await self.http_server.listen_on(network.hosts, port)
+        except OSError as error:
+            raise LinkError(why_not_listening(port, error)) from error
 
-        The base would do so each time, and once more at the next start.
+    async def move(self, network: Network, port: int | None = None) -> None:
+        """Be reached at `network` from now on, and on `port` if one is given.
+
+        Connections that can go on do so. Raises LinkError, with nothing changed, where
+        that cannot be had. The responder follows by itself.
         """
-        if self._changing is not None:
-            self._has_changed_again = True
+        port = self.state.port if port is None else port
+        if self.is_listening:
+            await self._listen_on(network, port)
+        self._network = network
+        place = (list(network.advertised), port)
+        if place != (self.state.addresses, self.state.port):
+            self.state.addresses, self.state.port = place
+            await self._announcement.renew()
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Addresses that it should listen on, and that are not there yet."""
+        absent: tuple[str, ...] = self.http_server.absent
+        return absent
+
+    def database_changed(self, *, at_once: bool = False) -> None:
+        """Have controllers read the accessories anew, if they have to.
+
+        Once in a second at most, unless it has to be `at_once`. The base would do so each
+        time, and once more at the next start.
+        """
+        if self._is_closed:
             return
+        if self._changing is not None:
+            if not at_once:
+                self._has_changed_again = True
+                return
+            self._changing.cancel()
+            self._has_changed_again = False
         self._changing = self.loop.call_later(_CHANGES_SECONDS, self._end_changing)
-        # The hash leaves out values, such as the model, for which the number counts too.
-        if not self.state.set_accessories_hash(self.accessories_hash):
+        if self._take_note_of_database():
+            self.async_update_advertisement()
+
+    def _take_note_of_database(self) -> bool:
+        """Count and keep that the database is another one than controllers know, if so.
+
+        The hash leaves out values, such as names, for which the number counts too.
+        """
+        before, shown = self.identity, self._shown()
+        has_new_hash = self.state.set_accessories_hash(self.accessories_hash)
+        if not has_new_hash and shown == before.shown:
+            return False
+        if not has_new_hash:
             self.state.increment_config_version()
-        self.async_persist()
-        self.async_update_advertisement()
+        try:
+            self._save_state(shown)
+        except StoreError as error:
+            _complaints.say("database", f"Home may miss a change: {error}")
+        return True
+
+    def _shown(self) -> dict[str, Appearance]:
+        """What controllers are told of the accessories, by their identities."""
+        accessories = self.accessory.accessories
+        return {THE_BRIDGE: self.accessory.appearance} | {
+            identity: accessories[aid].appearance
+            for identity, aid in self.identity.aids.items()
+            if aid in accessories
+        }
 
     def _end_changing(self) -> None:
         self._changing = None
@@ -241,59 +327,32 @@ class BridgeDriver(AccessoryDriver):  # type: ignore[misc] # HAP-python has no t
 
     async def announce(self) -> None:
         """Tell the network by mDNS."""
-        announced = BridgeServiceInfo(self.accessory, self.state)
-        self._is_outdated = False
-        try:
-            await self.advertiser.async_register_service(
-                announced, cooperating_responders=True
-            )
-        except OSError as error:
-            _LOG.warning("Home cannot find the bridge, mDNS fails: %s", error.strerror)
-            return
-        self._announced = announced
-        if self._is_outdated:
-            self.async_update_advertisement()
+        await self._announcement.begin()
 
     def async_update_advertisement(self) -> None:
-        """Announce what has changed; the base would go back to its own names.
-
-        zeroconf takes an update of what is still being announced for a second service.
-        """
-        self._is_outdated = True
-        if self._announced is None:
-            return
-        self._announced = BridgeServiceInfo(self.accessory, self.state)
-        self._stop_updating()
-        self._updating = self.loop.create_task(self._update(self._announced))
-
-    def _stop_updating(self) -> None:
-        """End an update that a newer one, or the goodbye, makes pointless."""
-        if self._updating is not None:
-            self._updating.cancel()
-            self._updating = None
-
-    async def _update(self, announced: BridgeServiceInfo) -> None:
-        with contextlib.suppress(OSError):
-            await self.advertiser.async_update_service(announced)
+        """Announce what has changed; the base would go back to its own names."""
+        self._announcement.update()
 
     async def close(self) -> None:
         """Say goodbye and close all connections; a second time does nothing.
 
-        The base also closes the zeroconf instance, which other bridges may share.
+        The base also ends the responder, which other bridges may share.
         """
+        self._is_closed = True
+        if self._changing is not None:
+            # What it would have told, the next start finds out.
+            self._changing.cancel()
         if not self.is_listening:
             return
         self.is_listening = False
         self.aio_stop_event.set()
         self.http_server.async_stop()
-        if self._changing is not None:
-            # What it would have told, the next start finds out.
-            self._changing.cancel()
-        self._stop_updating()
-        if self._announced is not None:
-            with contextlib.suppress(TimeoutError, OSError):
-                async with asyncio.timeout(_GOODBYE_SECONDS):
-                    await (await self.advertiser.async_unregister_service(self._announced))
+        await self._announcement.end()
+
+    @property
+    def accessories_hash(self) -> str:
+        """What tells this database from another; the base makes all of it for that."""
+        return self.accessory.database_hash()
 
     # -- requests ---------------------------------------------------------------------
 

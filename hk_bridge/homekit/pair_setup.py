@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from pyhap.hap_crypto import hap_hkdf, pad_tls_nonce
 
 from hk_bridge.homekit import tlv
+from hk_bridge.homekit.identity import Pairing, parse_controller_id
 from hk_bridge.homekit.srp import SetupServer
-from hk_bridge.homekit.store import Pairing, parse_controller_id
 from hk_bridge.homekit.tlv import RefusedError, TlvError, malformed
 
 M1, M3, M5 = 1, 3, 5

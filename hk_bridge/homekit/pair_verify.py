@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from pyhap.hap_crypto import hap_hkdf, pad_tls_nonce
 
 from hk_bridge.homekit import tlv
-from hk_bridge.homekit.store import parse_controller_id
+from hk_bridge.homekit.identity import parse_controller_id
 from hk_bridge.homekit.tlv import RefusedError, TlvError, malformed
 
 M1, M3 = 1, 3

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from hk_bridge.homekit import tlv
-from hk_bridge.homekit.store import Pairing, parse_controller_id
+from hk_bridge.homekit.identity import Pairing, parse_controller_id
 from hk_bridge.homekit.tlv import RefusedError, TlvError, malformed
 
 ADD, REMOVE, LIST = 3, 4, 5

@@ -96,6 +96,13 @@ class LineSchedule:
         """Take `channel` for being at `level`, for the frames of the other one."""
         self._channels[channel].level = level
 
+    def forget(self, channel: int) -> None:
+        """Send nothing of `channel` by itself any more, but in the frames of the other."""
+        known = self._channels[channel]
+        known.again, known.due = 0, _NEVER
+        if channel in self._turns:
+            self._turns.remove(channel)
+
     def submit(self, channel: int, level: int, ramp: int, now: float) -> None:
         """Have `channel` set to `level` (0–255) with `ramp`; the newest wins."""
         wanted = self._channels[channel]

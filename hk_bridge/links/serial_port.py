@@ -114,6 +114,11 @@ class SerialLink:
         with self._changed:
             self._schedule.assume(channel, level)
 
+    def forget(self, channel: int) -> None:
+        """Send nothing of `channel` any more that is not submitted anew."""
+        with self._changed:
+            self._schedule.forget(channel)
+
     async def drain(self) -> bool:
         """Return once all that was submitted is on the wire, or half a second later.
 

@@ -66,10 +66,12 @@ class LampRequest:
 class Actions:
     """What the application does, by whom it is done.
 
+    `reset_pairings` takes the number of a bridge, from 0, or None for all of them.
     `set_lamp` answers with the status of the lamp, and raises LinkError where there is
     none such or it cannot be reached.
     """
 
     status: Callable[[], dict[str, Any]]
-    reset_pairings: Callable[[], Awaitable[int]]
+    reset_pairings: Callable[[int | None], Awaitable[int]]
     set_lamp: Callable[[LampRequest], dict[str, Any]]
+    reload: Callable[[], Awaitable[dict[str, Any]]]

@@ -45,8 +45,9 @@ async def ask(
 ) -> dict[str, Any]:
     """The JSON with which the bridge answers to `body`, where there is one.
 
-    Raises LinkError where none runs with this state directory, it does not answer, or it
-    cannot do what it is asked for.
+    What it has to say of a configuration with mistakes is an answer, too. Raises LinkError
+    where none runs with this state directory, it does not answer, or it cannot do what it
+    is asked for.
     """
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
@@ -56,7 +57,7 @@ async def ask(
         raise LinkError(_why_not(directory, error)) from error
     if not isinstance(answer, dict):
         raise LinkError(f"what answers in {directory} is no bridge")
-    if status >= HTTPStatus.BAD_REQUEST:
+    if status >= HTTPStatus.BAD_REQUEST and "problems" not in answer:
         raise LinkError(str(answer.get("error", "the bridge refuses")))
     return answer
 

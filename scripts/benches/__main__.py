@@ -17,10 +17,12 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from scripts.benches.accessories import bench_accessories
 from scripts.benches.decode import bench_decode
 from scripts.benches.events import bench_events
 from scripts.benches.flood_table import LEGEND
 from scripts.benches.floods import bench_floods
+from scripts.benches.many import bench_many
 from scripts.benches.radio import bench_radio
 from scripts.benches.start import bench_start
 from scripts.benches.wire import bench_wire
@@ -32,6 +34,8 @@ PARTS: dict[str, Callable[[Callable[[str], None]], list[tuple[str, str, str]]]] 
     "start": bench_start,
     "events": bench_events,
     "wire": bench_wire,
+    "many": bench_many,
+    "accessories": bench_accessories,
 }
 FLOODS = "floods"
 

@@ -45,14 +45,14 @@ class Home:
         self.lamps: list[tuple[Place, Place]] = []
 
     @classmethod
-    async def pair(cls, port: int) -> Self:
+    async def pair(cls, port: int, code: str = CODE) -> Self:
         """Pair with the server on `port`, and find its lamps."""
         zeroconf = AsyncZeroconf(interfaces=[LOOPBACK])
         try:
             controller = IpController(CharacteristicCacheMemory(), zeroconf)
         finally:
             await zeroconf.async_close()  # the port is known: nobody is looked for
-        pairing = await _pair(controller, port)
+        pairing = await _pair(controller, port, code)
         home = cls(controller, pairing)
         await home._find_lamps(pairing)
         await pairing.close()
@@ -89,7 +89,7 @@ class Home:
         return IpPairing(self._controller, self._data)
 
 
-async def _pair(controller: IpController, port: int) -> IpPairing:
+async def _pair(controller: IpController, port: int, code: str) -> IpPairing:
     service = HomeKitService(
         name="bench",
         id="",
@@ -108,7 +108,7 @@ async def _pair(controller: IpController, port: int) -> IpPairing:
     for _ in range(5):
         try:
             finish = await IpDiscovery(controller, service).async_start_pairing("home")
-            pairing = await finish(CODE)
+            pairing = await finish(code)
             assert isinstance(pairing, IpPairing)
             return pairing
         except AuthenticationError:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback
-from zeroconf.asyncio import AsyncZeroconf
 
-from hk_bridge.accessory_server import AccessoryServer
+from hk_bridge.bridges import Bridges
 from hk_bridge.config import Config, SensorConfig
 from hk_bridge.homekit.network import Network
+from hk_bridge.homekit.responder import Responder
 from hk_bridge.homekit.store import Store
 from hk_bridge.identities import settle
 from hk_bridge.links.bluetooth import BluetoothLink
@@ -25,6 +25,7 @@ from hk_bridge.sensor_station import SensorStation
 from scripts.benches.decode import PAYLOAD, UUID, Row
 from scripts.benches.servers import LOOPBACK
 
+NETWORK = Network.find((LOOPBACK,))
 SENSORS = 10
 SECONDS = 5.0
 TICKS_PER_SECOND = 100
@@ -42,15 +43,14 @@ Advert = tuple[BLEDevice, AdvertisementData]
 class House:
     """A bridge with sensors in this process; `heard` is what bleak would call."""
 
-    def __init__(self, folder: Path, zeroconf: AsyncZeroconf) -> None:
+    def __init__(self, folder: Path, responder: Responder) -> None:
         addresses = [f"4C:65:A8:D0:AE:{number:02X}" for number in range(SENSORS)]
         sensors = tuple(SensorConfig(f"Room {a[-2:]}", a) for a in addresses)
         config = Config(sensors=sensors)
         store = Store.open(folder)
-        store.put(settle(store.bridge(), config))
+        store.put_all(settle(store.bridges, config))
         self.stations = [SensorStation(sensor, None) for sensor in sensors]
-        network = Network((LOOPBACK,), (LOOPBACK,))
-        AccessoryServer(store, config, network, 0, zeroconf, self.stations, lambda _: None)
+        Bridges(store, config, NETWORK, 0, responder, self.stations, lambda *_: None)
         radio = SensorRadio(config.bluetooth, self.stations, store, simulate=False)
         assert isinstance(radio._radio, BluetoothLink)  # noqa: SLF001 # what bleak calls
         self.heard: AdvertisementDataCallback = radio._radio._heard  # noqa: SLF001 # see above
@@ -86,10 +86,10 @@ def bench_radio(say: Callable[[str], None]) -> list[Row]:
 
 
 async def _measure(say: Callable[[str], None]) -> list[Row]:
-    zeroconf = AsyncZeroconf(interfaces=[LOOPBACK])
+    responder = Responder(NETWORK)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            house = House(Path(folder), zeroconf)
+            house = House(Path(folder), responder)
             say("adverts of strangers and sensors")
             strangers = itertools.cycle(
                 _advert(f"AA:BB:CC:{n >> 8:02X}:{n & 255:02X}:FF", PAYLOAD)
@@ -100,7 +100,7 @@ async def _measure(say: Callable[[str], None]) -> list[Row]:
             share = await _crowd(house, strangers)
             house.check()
         finally:
-            await zeroconf.async_close()
+            await responder.async_close()
     return [
         ("a stranger's advert, from bleak's callback on", f"{stranger:.2f} µs", "≤ 0.5 µs"),
         ("a sensor's advert, to its HomeKit value", f"{own:.1f} µs", "≤ 50 µs"),

@@ -116,10 +116,12 @@ def test_a_number_of_5000_digits_is_too_large_and_no_crash() -> None:
     )
 
 
-def test_the_150th_accessory_is_one_too_many() -> None:
-    sensors = (sensor("", f"R {n}", f"4C:64:A8:D0:AE:{n:02X}") for n in range(150))
-    expected = "f:1: accessories: found 150 sensors and lamps, one bridge holds 149"
-    assert problems_of(house(*sensors)) == [expected]
+def test_more_than_a_hundred_bridges_are_too_many() -> None:
+    sensors = [sensor("", f"R {n}", f"4C:64:A8:D0:AE:{n:02X}") for n in range(201)]
+    text = house(*sensors).replace("{", '{"bridge": {"maxAccessories": 2}, ', 1)
+    assert problems_of(text) == [
+        "f:1: accessories: found 201 sensors and lamps, 100 bridges of 2 hold 200"
+    ]
 
 
 TRIVIAL = [f"{digit * 3}-{digit * 2}-{digit * 3}" for digit in "0123456789"]

@@ -17,11 +17,13 @@ from aiohomekit.controller.ip import IpController, IpPairing
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
 
 from hk_bridge import config
-from hk_bridge.app import App, Options
-from hk_bridge.homekit.store import Identity, Store
+from hk_bridge.app import App
+from hk_bridge.homekit.identity import Identity
+from hk_bridge.homekit.store import Store
 from hk_bridge.links import bluetooth, scans
 from hk_bridge.links.bluetooth import BluetoothLink
 from hk_bridge.links.stack import Unnamed
+from hk_bridge.options import Options
 from tests.fakes.board import BoardEmulator
 from tests.fakes.ports import free_port
 
@@ -77,9 +79,11 @@ class Bridge:
         """Start, and return once controllers can connect."""
         up = asyncio.Event()
         self._stop = asyncio.Event()
-        options = options or Options(self.state, bind=(LOOPBACK,), port=self.port)
+        options = options or Options(
+            self.state, bind=(LOOPBACK,), port=self.port, config=self.file
+        )
         app = App(config.load(self.file), options)
-        self._task = asyncio.create_task(app.run(self._stop, lambda _: up.set()))
+        self._task = asyncio.create_task(app.run(self._stop, lambda *_: up.set()))
         waiting = asyncio.create_task(up.wait())
         await asyncio.wait({self._task, waiting}, return_when="FIRST_COMPLETED")
         if self._task.done():

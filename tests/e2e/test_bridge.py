@@ -15,8 +15,8 @@ from aiohomekit.controller.ip import IpController, IpPairing
 from aiohomekit.exceptions import AuthenticationError
 from zeroconf.asyncio import AsyncServiceInfo
 
-from hk_bridge.app import Options
-from hk_bridge.homekit.store import Identity
+from hk_bridge.homekit.identity import Identity
+from hk_bridge.options import Options
 from tests.e2e.conftest import (
     PATIENCE,
     ROOM_1,

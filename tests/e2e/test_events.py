@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohomekit.controller.ip import IpController, IpPairing
 
-from hk_bridge import app
+from hk_bridge import house as house_module
 from hk_bridge.homekit import connection, events, outgoing
 from tests.e2e.conftest import (
     LOOPBACK,
@@ -356,7 +356,7 @@ async def test_everybody_knows_in_the_end_how_the_lamp_is_set(house: House) -> N
 async def test_a_value_that_has_become_unknown_while_it_waited_is_not_told(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_TICK_SECONDS", 0.02)
+    monkeypatch.setattr(house_module, "_TICK_SECONDS", 0.02)
     monkeypatch.setattr(events, "_GATHERING_SECONDS", FOR_EVER)
     bridge.write(
         [{**SENSORS[0], "timeout": 0.5 / 60}, SENSORS[1], dimmer(bridge.board.port)]

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from aiohomekit.controller.ip import IpController, IpPairing
 
-from hk_bridge.app import Options
+from hk_bridge.options import Options
 from hk_bridge.web import client
 from tests.e2e.conftest import LOOPBACK, Bridge, pair, until, until_async
 from tests.fakes import captures
@@ -192,7 +192,7 @@ async def test_a_sensor_falls_silent_at_the_time_of_the_recording(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Without regard to the speed, it would be looked at after a quarter of an hour.
-    monkeypatch.setattr("hk_bridge.app._TICK_SECONDS", 900.0)
+    monkeypatch.setattr("hk_bridge.house._TICK_SECONDS", 900.0)
     bridge.write([sensors()[0]])
     file = bridge.file.with_name("night.btsnoop")
     uuid, data, _, _ = FRAMES["MiBeacon"]

@@ -90,15 +90,15 @@ async def test_a_port_that_cannot_be_had_again_is_tried_until_it_can(
     listen = BridgeDriver.listen
     refused = LinkError("port 1 is in use by another program")
 
-    async def cannot(_driver: BridgeDriver) -> None:
+    async def cannot(_driver: BridgeDriver, _port: int) -> None:
         raise refused
 
     monkeypatch.setattr(BridgeDriver, "listen", cannot)
-    with pytest.raises(LinkError, match="is forgotten, but Home cannot reach the bridge"):
+    with pytest.raises(LinkError, match="is forgotten, but Home cannot reach HK Bridge"):
         await client.ask(bridge.state, "POST", "/pairing/reset")
     status = await client.ask(bridge.state, "GET", "/status")
     assert status["bridge"]["isListening"] is False
-    await until(lambda: "Home cannot reach the bridge: port 1" in bridge.log.text)
+    await until(lambda: "Home cannot reach HK Bridge: port 1" in bridge.log.text)
     monkeypatch.setattr(BridgeDriver, "listen", listen)
     await pair(controller, bridge.identity)
     status = await client.ask(bridge.state, "GET", "/status")

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from hk_bridge.homekit.identity import Identity
 from hk_bridge.homekit.pair_setup import PairSetup
 from hk_bridge.homekit.pair_verify import PairVerify
-from hk_bridge.homekit.store import Identity, StateLock, Store
+from hk_bridge.homekit.store import StateLock, Store
 from hk_bridge.protocols import mibeacon
 from hk_bridge.protocols.mibeacon_objects import encode_values
 from hk_bridge.protocols.setup_code import setup_payload

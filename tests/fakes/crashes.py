@@ -18,7 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from hk_bridge.homekit.store import Pairing, Store
+from hk_bridge.homekit.identity import Pairing
+from hk_bridge.homekit.store import Store
 
 STEPS: Final = ("open", "write", "fsync", "close", "replace", "rename", "unlink", "mkdir")
 

@@ -40,7 +40,8 @@ class Terminal:
     ) -> None:
         self.raw = b""
         self._seen = 0
-        self._screen, line = os.openpty()
+        screen, line = os.openpty()
+        self._screen: int | None = screen
         fcntl.ioctl(line, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.process = subprocess.Popen(
             command,
@@ -66,7 +67,7 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        os.close(self._screen)
+        self._close()
 
     @property
     def text(self) -> str:
@@ -81,11 +82,26 @@ class Terminal:
 
     def types(self, line: str) -> None:
         """Type a line, and press Enter."""
-        os.write(self._screen, f"{line}\n".encode())
+        os.write(self._open, f"{line}\n".encode())
 
     def presses(self, key: bytes) -> None:
         """Press a key, such as b"\\x03" for Ctrl-C."""
-        os.write(self._screen, key)
+        os.write(self._open, key)
+
+    def hangs_up(self) -> int:
+        """Close the window; returns the exit code."""
+        self._close()
+        return self.process.wait(PATIENCE)
+
+    @property
+    def _open(self) -> int:
+        assert self._screen is not None, "the window is closed"
+        return self._screen
+
+    def _close(self) -> None:
+        if self._screen is not None:
+            os.close(self._screen)
+            self._screen = None
 
     def interrupts(self) -> int:
         """Press Ctrl-C; returns the exit code, as `ends` does."""
@@ -101,12 +117,12 @@ class Terminal:
 
     def _read(self, end: float) -> bool:
         """Read some more; whether there may be more to come."""
-        ready, _, _ = select.select([self._screen], [], [], max(0, end - time.monotonic()))
+        ready, _, _ = select.select([self._open], [], [], max(0, end - time.monotonic()))
         if not ready:
             self.process.send_signal(signal.SIGKILL)
             raise AssertionError(f"nothing more in {PATIENCE} s: {self.text!r}")
         try:
-            some = os.read(self._screen, 65536)
+            some = os.read(self._open, 65536)
         except OSError:  # nobody has the terminal open any more
             return False
         self.raw += some

@@ -14,17 +14,14 @@ from uuid import UUID
 from hk_bridge.devices.dimmer import Lamp
 from hk_bridge.devices.sensor import SensorView
 from hk_bridge.errors import LinkError
-from hk_bridge.homekit.accessories import (
-    HouseBridge,
-    Information,
-    LampAccessory,
-    SensorAccessory,
-)
+from hk_bridge.homekit.accessories import HouseBridge, LampAccessory, SensorAccessory
+from hk_bridge.homekit.appearance import Information
 from hk_bridge.homekit.bridge import BridgeDriver
 from hk_bridge.homekit.connection import GuardedProtocol
 from hk_bridge.homekit.guard import GuardedServer
+from hk_bridge.homekit.identity import Pairing
 from hk_bridge.homekit.network import Network
-from hk_bridge.homekit.store import Pairing, Store
+from hk_bridge.homekit.store import Store
 from tests.e2e.door.client import Client, Controller, Verify, accepted
 
 LOOPBACK = Network(("127.0.0.1",), ("127.0.0.1",))
@@ -80,8 +77,10 @@ class Mdns:
             raise OSError(errno.ENETUNREACH, "no network")
         self.told.append(what)
 
-    async def async_register_service(self, _info: object, **_options: object) -> None:
+    async def async_register_service(self, _info: object, *, asks: bool) -> bool:
+        """Nobody else has the name, whether or not it is asked."""
         self._tell("registered")
+        return asks in (True, False)
 
     async def async_update_service(self, _info: object) -> None:
         self._tell("updated")
@@ -101,8 +100,8 @@ class House:
         self.calls: list[tuple[bool | None, int | None]] = []
         self.identified = 0
         self.mdns = Mdns()
-        zeroconf: Any = self.mdns
-        self.driver = BridgeDriver(store, LOOPBACK, 0, zeroconf, number)
+        responder: Any = self.mdns
+        self.driver = BridgeDriver(store, LOOPBACK, 0, responder, number)
         about = Information("Name", "Maker", "Model", "Serial")
         bridge = HouseBridge(self.driver, about, self._identify)
         self.lamp_accessory = LampAccessory(
@@ -159,8 +158,8 @@ class House:
 
     @property
     def port(self) -> int:
-        assert self.server.server is not None
-        port: int = self.server.server.sockets[0].getsockname()[1]
+        (listening,) = self.server._listening.values()
+        port: int = listening.sockets[0].getsockname()[1]
         return port
 
     @property

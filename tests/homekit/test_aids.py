@@ -7,7 +7,7 @@ back gets its old one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +18,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition
 from hypothesis.stateful import rule as edit
 
-from hk_bridge.app import App, Options
+from hk_bridge.app import App
 from hk_bridge.config import BluetoothConfig, Config, parse
 from hk_bridge.errors import StoreError
-from hk_bridge.homekit.store import Identity, Pairing, Store
+from hk_bridge.homekit.appearance import Appearance, Information
+from hk_bridge.homekit.identity import Identity, Pairing
+from hk_bridge.homekit.store import Store
 from hk_bridge.identities import settle
 from hk_bridge.model import Advertisement
+from hk_bridge.options import Options
 from hk_bridge.sensor_radio import SensorRadio
 
 Json = dict[str, Any]
@@ -69,17 +72,30 @@ def restarted(identity: Identity) -> Identity:
     return Identity.from_json(json.loads(json.dumps(identity.to_json())))
 
 
+#: On which bridge an accessory is, and which aid it has there.
+Place = tuple[int, int]
+
+
+def places(bridges: Sequence[Identity]) -> dict[str, Place]:
+    return {
+        accessory: (number, aid)
+        for number, bridge in enumerate(bridges)
+        for accessory, aid in bridge.aids.items()
+    }
+
+
 class Edits(RuleBasedStateMachine):
     """A person with an editor, over years. Each entry is known to the test by a tag."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.identity = Identity.new()
+        self.bridges: tuple[Identity, ...] = (Identity.new(),)
+        self.most = 3
         self.entries: dict[int, Json] = {}
         self.order: list[int] = []
         self.drawer: dict[int, Json] = {}
-        self.aids: dict[tuple[int, int], int] = {}
-        self.ever: dict[tuple[int, int], int] = {}
+        self.places: dict[tuple[int, int], Place] = {}
+        self.ever: dict[tuple[int, int], Place] = {}
         self.last_tag = 0
 
     # What is in the file
@@ -116,22 +132,29 @@ class Edits(RuleBasedStateMachine):
     # What the program makes of it
 
     def settle(self, forgotten: int | None = None) -> None:
-        """Start the program with the file. `forgotten` may have other aids than before."""
-        config = configured(*(self.entries[tag] for tag in self.order))
-        before = dict(self.identity.aids)
-        self.identity = restarted(settle(self.identity, config))
-        assert before.items() <= self.identity.aids.items()
-        now: dict[tuple[int, int], int] = {}
+        """Start the program with the file, in which `forgotten` may have other aids."""
+        config = configured(
+            *(self.entries[tag] for tag in self.order), bridge={"maxAccessories": self.most}
+        )
+        before, counts = places(self.bridges), [len(each.aids) for each in self.bridges]
+        settled_ = settle(self.bridges, config)
+        self.bridges = tuple(restarted(each) for each in settled_)
+        after = places(self.bridges)
+        assert before.items() <= after.items()
+        for number, bridge in enumerate(self.bridges):
+            was = counts[number] if number < len(counts) else 0
+            assert len(bridge.aids) <= max(self.most, was)
+        now: dict[tuple[int, int], Place] = {}
         for tag, each in zip(self.sensors, config.sensors, strict=True):
-            now[tag, 0] = self.identity.aids[each.identity]
+            now[tag, 0] = after[each.identity]
         for tag, board in zip(self.dimmers, config.dimmers, strict=True):
             for lamp in board.channels:
-                now[tag, lamp.channel] = self.identity.aids[board.identity(lamp.channel)]
+                now[tag, lamp.channel] = after[board.identity(lamp.channel)]
         if forgotten is not None:
-            self.ever = {key: aid for key, aid in self.ever.items() if key[0] != forgotten}
-        for key, aid in now.items():
-            assert self.ever.setdefault(key, aid) == aid
-        self.aids = now
+            self.ever = {key: at for key, at in self.ever.items() if key[0] != forgotten}
+        for key, at in now.items():
+            assert self.ever.setdefault(key, at) == at
+        self.places = now
 
     @initialize()
     def start(self) -> None:
@@ -141,10 +164,14 @@ class Edits(RuleBasedStateMachine):
 
     @invariant()
     def each_accessory_has_an_aid_of_its_own(self) -> None:
-        assert len(set(self.aids.values())) == len(self.aids)
-        assert not {0, 1, 7} & set(self.aids.values())
-        if self.ever:
-            assert self.identity.next_aid > max(self.ever.values())
+        assert len(set(self.places.values())) == len(self.places)
+        assert not {0, 1, 7} & {aid for _, aid in self.places.values()}
+        for number, aid in self.ever.values():
+            assert self.bridges[number].next_aid > aid
+
+    @invariant()
+    def each_bridge_is_another_one(self) -> None:
+        assert len({bridge.device_id for bridge in self.bridges}) == len(self.bridges)
 
     # What a person does
 
@@ -198,6 +225,11 @@ class Edits(RuleBasedStateMachine):
         entry["name"] = f"New name {self.new_tag()}"
         for lamp in entry.get("channels", ()):
             lamp["name"] = f"New lamp {self.new_tag()}"
+        self.settle()
+
+    @edit(most=st.integers(1, 5))
+    def have_more_or_less_on_a_bridge(self, most: int) -> None:
+        self.most = most
         self.settle()
 
     @precondition(lambda self: self.sensors)
@@ -265,7 +297,8 @@ TestEdits.settings = settings(deadline=None, stateful_step_count=30)
 
 
 def settled(identity: Identity, *accessories: Json, **more: object) -> Identity:
-    return restarted(settle(identity, configured(*accessories, **more)))
+    (bridge,) = settle((identity,), configured(*accessories, **more))
+    return restarted(bridge)
 
 
 def test_aids_are_given_in_the_order_of_the_first_file_and_stay() -> None:
@@ -327,7 +360,8 @@ LAMPS: Final = dimmer("Board", "loop://", 1, 2)
 def adopts(app: App, address: str, service_data: bytes, uuid: int = UUID) -> bool:
     """Whether the sensor without an address becomes the one that is heard."""
     heard = Advertisement(address, {uuid: service_data}, rssi=-60, at=0.0)
-    radio = SensorRadio(BluetoothConfig(), app._sensors, app._store, simulate=False)
+    sensors = app._house.sensors
+    radio = SensorRadio(BluetoothConfig(), sensors, app._store, simulate=False)
     return radio._adopt(heard) is not None
 
 
@@ -420,3 +454,21 @@ def test_the_name_the_port_and_the_code_of_the_bridge_move_no_aid() -> None:
     assert after.aids == before.aids
     assert after.setup_code == "031-45-154"
     assert after.device_id == before.device_id
+
+
+def test_an_address_that_home_still_shows_keeps_its_place_when_it_is_adopted(
+    tmp_path: Path,
+) -> None:
+    shown = Appearance(Information("Room", "Xiaomi", "LYWSDCGQ", A))
+    App(configured(sensor("Room", address=A), LAMPS), Options(tmp_path))
+    store = Store.open(tmp_path)
+    store.put(replace(store.bridge(), shown={f"sensor:{A}": shown}))
+    app = adopted(tmp_path, ALONE, LAMPS)
+    before = dict(Store.open(tmp_path).bridge().aids)
+    assert before[f"sensor:{A}"] == 2
+    assert "sensor:" in before
+    del app
+    # What was shown without an address may stay for a while, too.
+    after = aids_after(tmp_path, ALONE, LAMPS)
+    assert after == before
+    assert Store.open(tmp_path).bridge().gone == {}

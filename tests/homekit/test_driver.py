@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from hk_bridge.errors import StoreError
-from hk_bridge.homekit.store import Identity, Pairing, Store
+from hk_bridge.homekit.identity import Identity, Pairing
+from hk_bridge.homekit.store import Store
 from tests.homekit.house import BRIGHTNESS, LAMP, NAME, ON, House, until
 from tests.homekit.visit import said
 
@@ -205,7 +206,7 @@ async def test_a_configuration_number_that_cannot_be_kept_stops_nobody(
 ) -> None:
     await house.driver.listen()
     await house.driver.close()
-    assert said(caplog) == ["no space left"]
+    assert said(caplog) == ["Home may miss a change: no space left"]
 
 
 async def test_the_network_is_told_of_the_bridge_or_it_is_said_that_it_is_not(
@@ -215,7 +216,7 @@ async def test_the_network_is_told_of_the_bridge_or_it_is_said_that_it_is_not(
     house.mdns.fails = True
     await house.driver.announce()
     house.driver.async_update_advertisement()
-    await until(lambda: house.driver._updating and house.driver._updating.done())
+    await until(lambda: not house.driver._announcement.is_telling)
     assert house.mdns.told == ["registered"]
     assert said(caplog) == ["Home cannot find the bridge, mDNS fails: no network"]
 
@@ -225,10 +226,10 @@ async def test_what_changes_while_the_bridge_is_announced_is_announced_behind_it
 ) -> None:
     register = house.mdns.async_register_service
 
-    async def slowly(info: object, **options: object) -> None:
+    async def slowly(info: object, *, asks: bool) -> bool:
         house.driver.async_update_advertisement()
         await asyncio.sleep(0)
-        await register(info, **options)
+        return await register(info, asks=asks)
 
     house.driver.async_update_advertisement()
     monkeypatch.setattr(house.mdns, "async_register_service", slowly)

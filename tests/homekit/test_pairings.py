@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from hk_bridge.homekit import tlv
+from hk_bridge.homekit.identity import Pairing
 from hk_bridge.homekit.pairings import (
     ADD,
     LIST,
@@ -19,7 +20,6 @@ from hk_bridge.homekit.pairings import (
     listing,
     method_of,
 )
-from hk_bridge.homekit.store import Pairing
 from hk_bridge.homekit.tlv import RefusedError, TlvError
 
 ID = b"F31C6685-9FDD-4869-8F65-3A102FF2534F"

@@ -24,13 +24,23 @@ from hypothesis import strategies as st
 
 from hk_bridge import files
 from hk_bridge.errors import StoreError
-from hk_bridge.homekit.store import Identity, Pairing, StateLock, Store
+from hk_bridge.homekit.appearance import Appearance, Information
+from hk_bridge.homekit.identity import Identity, Pairing
+from hk_bridge.homekit.store import StateLock, Store
 from hk_bridge.protocols.setup_code import parse_setup_code, setup_payload
 from tests.fakes import crashes
 from tests.fakes.faults import FaultyOs, failing
 
 ROOT: Final = Path(__file__).parents[2]
 PRIVATE_KEY: Final = bytes(range(32))
+LAMP: Final = Appearance(
+    Information("Mirror", "WXDM2", "Dimmer channel 1", "WXDM2-1"),
+)
+SENSOR: Final = Appearance(
+    Information("Cellar", "Xiaomi", "LYWSDCGQ", "4C:64:A8:D0:AE:65"),
+    frozenset({"temperature", "humidity"}),
+    {"humidity": "Damp"},
+)
 IDENTITY: Final = Identity(
     device_id="3E:01:02:03:04:05",
     private_key=PRIVATE_KEY,
@@ -43,6 +53,9 @@ IDENTITY: Final = Identity(
     aids={"sensor:4C:64:A8:D0:AE:65": 2, "lamp::1": 9, "sensor:gone": 8},
     next_aid=10,
     adopted_address="4C:64:A8:D0:AE:65",
+    shown={"lamp::1": LAMP, "sensor:gone": SENSOR},
+    gone={"sensor:gone": 90.5},
+    names={"9.84": "Spiegel"},
 )
 OTHER: Final = replace(IDENTITY, config_number=4)
 
@@ -475,12 +488,40 @@ def test_the_file_spells_the_identity_like_this() -> None:
         "aids": {"sensor:4C:64:A8:D0:AE:65": 2, "lamp::1": 9, "sensor:gone": 8},
         "nextAid": 10,
         "adoptedAddress": "4C:64:A8:D0:AE:65",
+        "shown": {
+            "lamp::1": {
+                "name": "Mirror",
+                "manufacturer": "WXDM2",
+                "model": "Dimmer channel 1",
+                "serial": "WXDM2-1",
+                "quantities": None,
+                "names": {},
+            },
+            "sensor:gone": {
+                "name": "Cellar",
+                "manufacturer": "Xiaomi",
+                "model": "LYWSDCGQ",
+                "serial": "4C:64:A8:D0:AE:65",
+                "quantities": ["humidity", "temperature"],
+                "names": {"humidity": "Damp"},
+            },
+        },
+        "gone": {"sensor:gone": 90.5},
+        "names": {"9.84": "Spiegel"},
     }
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"shown": {"a": []}},
+        {"shown": {"lamp::1": {**LAMP.to_json(), "quantities": ["weight"]}}},
+        {"shown": {"lamp::1": {**LAMP.to_json(), "name": None}}},
+        {"gone": {"a": None}},
+        {"gone": {"a": float("inf")}},
+        {"gone": {"a": -1}},
+        {"names": {"9": "Spiegel"}},
+        {"names": {"9.84": ""}},
         {"aids": {"a": 2, "b": 2}},
         {"aids": {"a": 1}},
         {"aids": {"a": 10}},

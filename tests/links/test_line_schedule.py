@@ -300,3 +300,18 @@ def test_whatever_is_submitted_the_line_ends_at_the_newest_levels_within_its_rat
     if refresh == 0:
         # Each channel ends with its copies, and has at most as many frames as writes.
         assert len(frames) <= (1 + repeat) * len(events)
+
+
+def test_a_channel_that_is_forgotten_goes_out_in_the_frames_of_the_other_alone() -> None:
+    schedule = LineSchedule(LineSettings(repeat=2, refresh=60))
+    schedule.submit(1, 40, RAMP, 0.0)
+    schedule.submit(2, 90, RAMP, 0.0)
+    sent(schedule, 1.0)
+    schedule.submit(2, 91, RAMP, 1.0)
+    schedule.forget(2)
+    frames = sent(schedule, 200.0, begin=1.0)
+    assert {frame.channel for _, frame in frames} == {1}
+    assert {frame.levels for _, frame in frames} == {(40, 91)}
+    # It may come back.
+    schedule.submit(2, 10, RAMP, 200.0)
+    assert (2, 10) in levels(sent(schedule, 201.0, begin=200.0))

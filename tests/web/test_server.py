@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import pytest
 
-from hk_bridge.errors import LinkError, StoreError
+from hk_bridge.errors import ConfigError, LinkError, Problem, StoreError
 from hk_bridge.web import client, server
 from hk_bridge.web.actions import Actions, LampRequest
 from hk_bridge.web.server import ControlServer
@@ -41,6 +41,7 @@ class Bridge:
     def __init__(self) -> None:
         self.uptime = 5.0
         self.resets = 0
+        self.reset_bridges: list[int | None] = []
         self.lamps: list[LampRequest] = []
         self.fails = False
         self.goes_on = asyncio.Event()
@@ -48,7 +49,12 @@ class Bridge:
 
     @property
     def actions(self) -> Actions:
-        return Actions(lambda: {"uptime": self.uptime}, self._reset, self._set_lamp)
+        return Actions(
+            lambda: {"uptime": self.uptime}, self._reset, self._set_lamp, self._reload
+        )
+
+    async def _reload(self) -> dict[str, Any]:
+        raise ConfigError("f", [Problem("accessories", 2, "found 5, allowed is a list")])
 
     def _set_lamp(self, request: LampRequest) -> dict[str, Any]:
         if request.channel == 2:
@@ -56,8 +62,9 @@ class Bridge:
         self.lamps.append(request)
         return {"name": "Ceiling Light", "level": request.level}
 
-    async def _reset(self) -> int:
+    async def _reset(self, bridge: int | None) -> int:
         self.resets += 1
+        self.reset_bridges.append(bridge)
         await self.goes_on.wait()
         if self.fails:
             raise StoreError("the disk is full; type: df -h")
