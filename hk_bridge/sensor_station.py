@@ -118,8 +118,15 @@ class SensorStation:
         before, self.config = self.config, config
         if _source(before) != _source(config):
             self._begin()
-        if _rules(before) != _rules(config):
             self.sensor = self._make_sensor(self.sensor.measurements)
+        else:
+            self.sensor.adjust(
+                self._timeout(),
+                config.temperature_offset,
+                config.humidity_offset,
+                config.low_battery,
+                spike_filter=config.spike_filter,
+            )
         if self._has_accessory:
             self.show(self._clock())
 
@@ -318,15 +325,3 @@ class SensorStation:
 def _source(config: SensorConfig) -> tuple[object, ...]:
     """Where frames come from."""
     return config.address, config.bind_key
-
-
-def _rules(config: SensorConfig) -> tuple[object, ...]:
-    """What decides about values."""
-    return (
-        *_source(config),
-        config.timeout,
-        config.temperature_offset,
-        config.humidity_offset,
-        config.low_battery,
-        config.spike_filter,
-    )

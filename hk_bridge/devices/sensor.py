@@ -65,18 +65,40 @@ class Sensor:
         *,
         spike_filter: bool = True,
     ) -> None:
-        self.timeout = timeout
         self.refused = 0
         self.replays = 0
         self.unknown: Counter[int] = Counter()
+        self._last: dict[Quantity, Measurement] = {}
+        self._order = FrameOrder()
+        self._spikes: SpikeFilter | None = None
+        self.adjust(
+            timeout,
+            temperature_offset,
+            humidity_offset,
+            low_battery,
+            spike_filter=spike_filter,
+        )
+
+    def adjust(
+        self,
+        timeout: float,
+        temperature_offset: float,
+        humidity_offset: float,
+        low_battery: int,
+        *,
+        spike_filter: bool,
+    ) -> None:
+        """Go by these from now on; what has been heard still counts."""
+        self.timeout = timeout
         self._offsets: dict[Quantity, float] = {
             "temperature": temperature_offset,
             "humidity": humidity_offset,
         }
         self._low_battery = low_battery
-        self._last: dict[Quantity, Measurement] = {}
-        self._order = FrameOrder()
-        self._spikes = SpikeFilter() if spike_filter else None
+        if not spike_filter:
+            self._spikes = None
+        elif self._spikes is None:
+            self._spikes = SpikeFilter()
 
     @property
     def measurements(self) -> Mapping[Quantity, Measurement]:

@@ -580,3 +580,14 @@ def test_a_new_frame_is_shown_whatever_came_before(
     for quantity, value in last.values.items():
         if ROOM[quantity][0] <= value <= ROOM[quantity][1]:
             assert getattr(view, quantity) == value
+
+
+def test_what_is_adjusted_forgets_nothing_that_was_heard() -> None:
+    sensor = Sensor(900.0)
+    reading = Reading("mibeacon", 0x01AA, 7, values={"temperature": 20.0})
+    assert sensor.update(reading, 0.0) == {"temperature": 20.0}
+    sensor.adjust(60.0, 1.5, 0.0, 10, spike_filter=False)
+    # The same frame again is still the same one.
+    assert sensor.update(reading, 1.0) == {}
+    assert sensor.view(1.0).temperature == 21.5
+    assert sensor.view(62.0).temperature is None
