@@ -17,7 +17,7 @@ from hk_bridge.homekit.absent import make_absent
 from hk_bridge.homekit.accessories import HouseBridge, LampAccessory, SensorAccessory
 from hk_bridge.homekit.appearance import Appearance, Information
 from hk_bridge.homekit.bridge import BridgeDriver
-from hk_bridge.homekit.identity import Identity, parse_controller_id
+from hk_bridge.homekit.identity import Identity, bridge_name, parse_controller_id
 from hk_bridge.homekit.network import Network
 from hk_bridge.homekit.responder import Responder
 from hk_bridge.homekit.store import Store
@@ -97,8 +97,7 @@ class AccessoryServer:
     @property
     def name(self) -> str:
         """What it is called in Home."""
-        name = self._config.name
-        return name if self._number == 0 else f"{name} {self._number + 1}"
+        return bridge_name(self._config.name, self._number + 1)
 
     @property
     def identity(self) -> Identity:

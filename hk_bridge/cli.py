@@ -194,8 +194,8 @@ def check(config_path: Path | None) -> None:
     try:
         loaded = config.load(path)
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(f"error: {locate(error.file, problem)}")
+        for line in error.lines:
+            click.echo(f"error: {line}")
         for warning in error.warnings:
             click.echo(f"warning: {locate(error.file, warning)}")
         click.echo(f"{counted(error.problems, 'problem')} in {error.file}")

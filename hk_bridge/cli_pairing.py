@@ -67,6 +67,7 @@ def show(
       hk-bridge pairing show --bridge 2
       hk-bridge pairing show --simulate
     """
+    from hk_bridge.homekit.identity import bridge_name  # noqa: PLC0415 # needed here alone
     from hk_bridge.homekit.store import StateLock, Store  # noqa: PLC0415 # needed here alone
 
     directory = terminal.state_directory(state_dir, simulate=simulate)
@@ -83,7 +84,7 @@ def show(
             continue
         if len(store.bridges) > 1:
             name = "Bridge" if configured is None else configured.name
-            click.echo(f"== {name if number == 1 else f'{name} {number}'}")
+            click.echo(f"== {bridge_name(name, number)}")
         pin = configured.pin if configured is not None and number == 1 else None
         _show(replace(identity, setup_code=pin) if pin else identity)
 

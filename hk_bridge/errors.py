@@ -39,7 +39,12 @@ class ConfigError(HkBridgeError):
         self.file = file
         self.problems = tuple(problems)
         self.warnings = tuple(warnings)
-        super().__init__("\n".join(locate(file, problem) for problem in self.problems))
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Each problem as `locate` has it."""
+        return tuple(locate(self.file, problem) for problem in self.problems)
 
 
 def locate(file: str, problem: Problem) -> str:

@@ -33,7 +33,7 @@ class NetworkWatch:
         find: Callable[[], Network],
         follow: Callable[[Network], Awaitable[None]],
         lacks: Callable[[], tuple[str, ...]] = tuple,
-        interval: float = _LOOK_SECONDS,
+        interval: float | None = None,
         lock: asyncio.Lock | None = None,
     ) -> None:
         self.network = network
@@ -41,7 +41,7 @@ class NetworkWatch:
         self._find = find
         self._follow = follow
         self._lacks = lacks
-        self._interval = interval
+        self._interval = _LOOK_SECONDS if interval is None else interval
         self._has_failed = False
         self._said: tuple[str, ...] = ()
 

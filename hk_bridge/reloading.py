@@ -83,8 +83,8 @@ class Reloader:
         try:
             await self.reload()
         except ConfigError as error:
-            for problem in error.problems:
-                _LOG.error("%s", locate(error.file, problem))
+            for line in error.lines:
+                _LOG.error("%s", line)
             _LOG.error("%s is not used: %s", self._path, STAYS)
         except HkBridgeError as error:
             _LOG.error("%s is not used: %s. %s", self._path, error, STAYS.capitalize())

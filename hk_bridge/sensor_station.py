@@ -81,6 +81,7 @@ class SensorStation:
                 for quantity, measurement in remembered.measurements.items()
             }
         )
+        self._adjust()
         self.adverts = 0
         self._shown: frozenset[Quantity] = frozenset()
         self._has_accessory = False
@@ -97,18 +98,22 @@ class SensorStation:
         self._problems: dict[SensorState, str] = {}
 
     def _make_sensor(self, measurements: Mapping[Quantity, Measurement]) -> Sensor:
-        """A sensor by the configuration, with these last values."""
+        """A sensor that nothing has been heard of but these last values."""
+        sensor = Sensor(self._timeout())
+        for quantity, measurement in measurements.items():
+            sensor.restore(quantity, measurement)
+        return sensor
+
+    def _adjust(self) -> None:
+        """Have the sensor go by the configuration."""
         config = self.config
-        sensor = Sensor(
+        self.sensor.adjust(
             self._timeout(),
             config.temperature_offset,
             config.humidity_offset,
             config.low_battery,
             spike_filter=config.spike_filter,
         )
-        for quantity, measurement in measurements.items():
-            sensor.restore(quantity, measurement)
-        return sensor
 
     def change(self, config: SensorConfig) -> None:
         """Be what the configuration says from now on.
@@ -119,14 +124,7 @@ class SensorStation:
         if _source(before) != _source(config):
             self._begin()
             self.sensor = self._make_sensor(self.sensor.measurements)
-        else:
-            self.sensor.adjust(
-                self._timeout(),
-                config.temperature_offset,
-                config.humidity_offset,
-                config.low_battery,
-                spike_filter=config.spike_filter,
-            )
+        self._adjust()
         if self._has_accessory:
             self.show(self._clock())
 
@@ -161,7 +159,7 @@ class SensorStation:
 
     def _place(self, driver: BridgeDriver, aid: int) -> None:
         appearance, name = self.appearance, self.config.name
-        self._shown, self._has_accessory = self._to_show(), True
+        self._shown, self._has_accessory = appearance.quantities or frozenset(), True
         self.accessory = SensorAccessory(
             driver,
             appearance.information,

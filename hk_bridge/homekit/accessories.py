@@ -80,9 +80,13 @@ class _HouseAccessory(Accessory):  # type: ignore[misc] # HAP-python has no type
 
         Home shows and speaks this name, where it once took that of `Name`.
         """
-        configured = service.get_characteristic(_CONFIGURED_NAME)
-        topic = get_topic(self.aid, self.iid_manager.get_iid(configured))
+        configured, topic = self._name_of(service)
         configured.value = self.driver.names.get(topic, name)
+
+    def _name_of(self, service: Service) -> tuple[Characteristic, str]:
+        """The characteristic that names a service, and what its value is kept under."""
+        configured = service.get_characteristic(_CONFIGURED_NAME)
+        return configured, get_topic(self.aid, self.iid_manager.get_iid(configured))
 
     def write(self, service: Service, values: Mapping[str, Any]) -> None:
         """Carry out one write to the characteristics of one service, by their names.
@@ -93,8 +97,7 @@ class _HouseAccessory(Accessory):  # type: ignore[misc] # HAP-python has no type
         if service.display_name == "AccessoryInformation" and values.get("Identify"):
             self.identify()
         if (name := values.get(_CONFIGURED_NAME)) is not None:
-            configured = service.get_characteristic(_CONFIGURED_NAME)
-            topic = get_topic(self.aid, self.iid_manager.get_iid(configured))
+            configured, topic = self._name_of(service)
             self.driver.keep_name(topic, name)
             _show(configured, name)
 

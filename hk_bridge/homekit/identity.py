@@ -52,6 +52,11 @@ def parse_controller_id(data: bytes) -> UUID:
     return UUID(data.decode())
 
 
+def bridge_name(name: str, number: int) -> str:
+    """What the bridge `number`, from 1, of several is called that are called `name`."""
+    return name if number == 1 else f"{name} {number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """A controller: its pairing id as it spells it, its Ed25519 public key, its rank."""

@@ -235,13 +235,13 @@ class Responder:
         """Have a service told that somebody else announces its name, at another place."""
         if place in self._places.get(name, ()):
             return
-        own, answered = self._asked.get(name, (place, None))
-        if answered is not None and own != place:
-            answered.set()
+        if name in self._asked:
+            own, answered = self._asked[name]
+            if place != own:
+                answered.set()
         info = self._services.get(name)
-        if info is None:
-            return
-        info.on_conflict(is_first=_place(info) < place)
+        if info is not None:
+            info.on_conflict(is_first=_place(info) < place)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from typing import Final
 
 from aiohttp import web
 
-from hk_bridge.errors import ConfigError, HkBridgeError, locate
+from hk_bridge.errors import ConfigError, HkBridgeError
 from hk_bridge.web.actions import Actions, LampRequest
 
 #: Requests have no body to speak of.
@@ -73,8 +73,8 @@ async def _errors_as_json(
     try:
         return await handler(request)
     except ConfigError as error:
-        problems = [locate(error.file, problem) for problem in error.problems]
-        return web.json_response({"error": str(error), "problems": problems}, status=422)
+        told = {"error": str(error), "problems": error.lines}
+        return web.json_response(told, status=422)
     except HkBridgeError as error:
         return web.json_response({"error": str(error)}, status=500)
     except ValueError as error:  # of a body that is not what it should be
